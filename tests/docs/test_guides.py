@@ -20,6 +20,8 @@ from quartpatterns.cli import main
 from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 from quartpatterns.compare.pytest_plugin import AssertParity
 from quartpatterns.deployment import parse_settings
+from quartpatterns.gallery.metrics import metrics_text
+from quartpatterns.gallery.settings import SETTINGS
 from tests.docs.pages import blocks
 from tests.written import Write
 
@@ -102,11 +104,25 @@ def known_settings() -> set[str]:
     return found
 
 
+def test_gallery_metrics() -> None:
+    """docs/gallery.md has each metric of the gallery."""
+    names = set(re.findall(r"^# HELP (quartpatterns_\w+)", metrics_text([]).decode(), re.M))
+    described = set(re.findall(r"`(quartpatterns_\w+)`", (DOCS / "gallery.md").read_text()))
+    assert described == names
+
+
+def test_gallery_variables() -> None:
+    """`serve --help` has the environment variable of each setting of the gallery."""
+    variables = {f"QUARTPATTERNS_{key.removeprefix('GALLERY_')}" for key in SETTINGS}
+    shown = CliRunner().invoke(main, ["serve", "--help"]).output
+    assert variables <= set(re.findall(r"\bQUARTPATTERNS_\w+", shown))
+
+
 # What is written like a setting and is an environment variable.
 OTHER_NAMES = re.compile(r"QUART(PATTERNS)?_\w+")
 
 
-@pytest.mark.parametrize("page", ["workers", "deploy", "nginx", "installation", "quickstart"])
+@pytest.mark.parametrize("page", ["workers", "deploy", "gallery", "nginx", "installation", "quickstart"])
 def test_settings_exist(page: str) -> None:
     """Each setting that a guide names is one."""
     text = (DOCS / f"{page}.md").read_text()
