@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quartpatterns.gallery.results import Run
 
-__all__ = ["Chart", "Line", "Point", "parity_chart", "ratio_chart"]
+__all__ = ["Chart", "GridLine", "Point", "parity_chart", "ratio_chart"]
 
 WIDTH, HEIGHT = 640, 180
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 24
@@ -26,8 +26,8 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A horizontal line: its place, its value as text, and whether it is the one to compare with."""
+class GridLine:
+    """A horizontal line: its place, its value as text, and whether values are compared with it."""
 
     y: float
     text: str
@@ -50,7 +50,7 @@ class Chart:
 
     title: str
     points: Sequence[Point]
-    lines: Sequence[Line]
+    lines: Sequence[GridLine]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -132,5 +132,5 @@ def _chart(
         Point(LEFT + index * step, y(value), text, run)
         for index, (run, text, value) in enumerate(values)
     ]
-    drawn = [Line(y(value), text, value == reference) for text, value in lines]
+    drawn = [GridLine(y(value), text, value == reference) for text, value in lines]
     return Chart(title, points, drawn)

@@ -57,7 +57,7 @@ def test_gallery_settings() -> None:
     """Each setting of the gallery is described, with its default."""
     text = lists.gallery_settings()
     assert re.findall(r"^:::\{confval\} (\w+)$", text, re.M) == list(GALLERY_SETTINGS)
-    assert ":type: number of bytes or None\n:default: `2147483648`" in text
+    assert ":type: a whole number of bytes or None\n:default: `2147483648`" in text
 
 
 def test_refused_settings() -> None:

@@ -42,7 +42,8 @@ def test_parity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed", "lowest", "number"), [(20, "90 %", 2), (15, "70 %", 4), (9, "25 %", 4), (0, "0 %", 5)]
+    ("passed", "lowest", "number"),
+    [(20, "90 %", 2), (15, "70 %", 4), (9, "25 %", 4), (0, "0 %", 5)],
 )
 def test_parity_scale(passed: int, lowest: str, number: int) -> None:
     """All results are between the lowest and the highest line, of which there are at most six."""

@@ -465,9 +465,7 @@ async def test_time_limit(settings: dict[str, Any], command: Command) -> None:
 
 
 @pytest.mark.parametrize("limit", [256 * 1024**2, None], ids=["limited", "unlimited"])
-async def test_memory_limit(
-    limit: int | None, settings: dict[str, Any], command: Command
-) -> None:
+async def test_memory_limit(limit: int | None, settings: dict[str, Any], command: Command) -> None:
     """A process of a run that allocates too much ends, and the page names the limit."""
     settings["GALLERY_RUN_MEMORY"] = limit
     code = f"found = bytearray(2**30)\nprint({json.dumps(PASSED)!r})\n"
