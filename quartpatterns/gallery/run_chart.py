@@ -75,7 +75,7 @@ def ratio_chart(runs: Sequence[Run]) -> Chart | None:
     ]
     logs = [log for *_, log in measured]
     # Without a lower limit, differences of a percent would fill the picture.
-    low, high = min(-0.5, *logs), max(0.5, *logs)
+    low, high = min([-0.5, *logs]), max([0.5, *logs])
     powers = range(math.ceil(low), math.floor(high) + 1)
     lines = [(f"×{2.0**power:g}", power) for power in powers]
     title = (

@@ -464,7 +464,13 @@ async def test_time_limit(settings: dict[str, Any], command: Command) -> None:
     assert not command.processes()
 
 
-@pytest.mark.parametrize("limit", [256 * 1024**2, None], ids=["limited", "unlimited"])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(256 * 1024**2, id="limited"),
+        pytest.param(None, id="unlimited", marks=pytest.mark.slow),
+    ],
+)
 async def test_memory_limit(limit: int | None, settings: dict[str, Any], command: Command) -> None:
     """A process of a run that allocates too much ends, and the page names the limit."""
     settings["GALLERY_RUN_MEMORY"] = limit
