@@ -14,7 +14,14 @@ import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.rules import Rules
-from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
+from quartpatterns.porting.values import (
+    ClassInfo,
+    FunctionInfo,
+    Instance,
+    LambdaFunction,
+    Name,
+    ProjectClass,
+)
 
 __all__ = ["Analysis", "Problem"]
 
@@ -73,6 +80,7 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        lambdas: The calls that may call a lambda.
         problems: What a person has to look at.
     """
 
@@ -91,6 +99,7 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 
     # What is used

@@ -41,7 +41,9 @@ class Attributes:
         full = self.rules.original(full)
         rule = self.rules.names.get(full)
         if rule and rule.instance and rule.instance != "type":
-            return frozenset({Instance(rule.instance)})
+            return frozenset({Instance(rule.instance)}) | self.flow.read(
+                ("subclasses", rule.instance)
+            )
         return frozenset({Name(full)})
 
     def of(self, owner: Value, name: str, node: cst.CSTNode, scope: Scope) -> Values:
@@ -141,6 +143,10 @@ class Attributes:
         """Add values to an attribute of *owner*."""
         if isinstance(owner, Instance):
             self.flow.add((owner.type, name), values)
+            if isinstance(owner.type, ClassInfo):
+                for base in self.result.external_bases(owner.type):
+                    if any(rule.open for rule in self.rules.type_rules(base)):
+                        self.flow.add((base, name), values)
         elif isinstance(owner, ProjectClass):
             self.flow.add((owner.info, name), values)
         elif isinstance(owner, ProjectModule):

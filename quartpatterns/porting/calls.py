@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -17,6 +18,7 @@ from quartpatterns.porting.values import (
     FunctionInfo,
     Instance,
     Items,
+    LambdaFunction,
     Method,
     Name,
     ProjectClass,
@@ -30,6 +32,16 @@ if TYPE_CHECKING:
     from quartpatterns.porting.evaluation import Evaluator
 
 __all__ = ["Calls"]
+
+# Functions that return collections without items that can be followed.
+COLLECTIONS = frozenset(
+    {"list", "tuple", "set", "dict", "collections.defaultdict", "collections.deque"}
+) | {"collections.OrderedDict", "weakref.WeakKeyDictionary", "weakref.WeakValueDictionary"}
+# Methods of collections: those that add their arguments, or the items of these, and those that
+# return items.
+ADDING_ALL = frozenset({"extend", "extendleft", "update"})
+ADDING = ADDING_ALL | {"add", "append", "appendleft", "insert", "setdefault"}
+ITEMS_OF = frozenset({"copy", "get", "items", "pop", "values"})
 
 
 class Calls:
@@ -51,6 +63,9 @@ class Calls:
                 targets.append(function.info)
                 self.bind(function, arguments)
                 found |= self.call_function(function.info, node, scope)
+            elif isinstance(function, LambdaFunction):
+                self.result.lambdas.setdefault(node, set()).add(function)
+                found |= self.call_lambda(function, arguments)
             elif isinstance(function, ProjectClass):
                 found |= self._create(function.info, node, arguments, scope)
             elif isinstance(function, Method):
@@ -66,35 +81,85 @@ class Calls:
                         found |= self.call_function(method.info, node, scope)
         self.result.unify(targets)
         if not functions:
-            for values, arg in arguments:
-                self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
+            return self._call_unknown(node, arguments, scope)
         return frozenset(found)
+
+    def _call_unknown(
+        self, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
+    ) -> Values:
+        """Return what a method of a collection returns; note functions that other code gets."""
+        if isinstance(node.func, cst.Attribute):
+            name = node.func.attr.value
+            owner = node.func.value
+            if name in ADDING:
+                added = NOTHING.union(*(values for values, _ in arguments))
+                if name in ADDING_ALL:
+                    added |= self.evaluator.items(added)
+                if self.evaluator.add_items(owner, added, scope):
+                    return added if name == "setdefault" else NOTHING
+            if name in ITEMS_OF:
+                owners = self.evaluator.evaluate(owner, scope)
+                items = self.evaluator.items(owners) | self._named_attributes(owners, node, scope)
+                if items:
+                    given = NOTHING.union(*(values for values, _ in arguments))
+                    return items | given if name in ("get", "pop") else frozenset({Items(items)})
+        for values, arg in arguments:
+            self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
+        return NOTHING
+
+    def _named_attributes(self, owners: Values, node: cst.Call, scope: Scope) -> Values:
+        """Return what ``g.get("name")`` and the like can be."""
+        first = node.args[0].value if node.args else None
+        if not isinstance(first, cst.SimpleString):
+            return NOTHING
+        name = str(first.evaluated_value)
+        found: set[Value] = set()
+        for owner in owners:
+            if isinstance(owner, Instance) and isinstance(owner.type, str):
+                if any(rule.open for rule in self.rules.type_rules(owner.type)):
+                    found |= self.flow.read((owner.type, name))
+        return frozenset(found)
+
+    def call_lambda(
+        self, function: LambdaFunction, arguments: list[tuple[Values, cst.Arg]]
+    ) -> Values:
+        self._bind(function.node.params, function.scope, arguments, 0)
+        return self.flow.read((function.scope, "return"))
 
     def bind(self, function: Function, arguments: list[tuple[Values, cst.Arg]]) -> None:
         """Pass arguments to the parameters of a function."""
-        params = function.info.node.params
-        names = positional_names(params)
-        if function.instance is not None and names and "staticmethod" not in function.info.kinds:
-            names = names[1:]
+        is_bound = function.instance is not None and "staticmethod" not in function.info.kinds
+        given = function.given + (1 if is_bound else 0)
+        self._bind(function.info.node.params, function.info.scope, arguments, given)
+
+    def _bind(
+        self,
+        params: cst.Parameters,
+        scope: Scope,
+        arguments: list[tuple[Values, cst.Arg]],
+        given: int,
+    ) -> None:
+        """Pass arguments to parameters, of which the first *given* have one."""
+        names = positional_names(params)[given:]
         position = 0
         for values, arg in arguments:
             if arg.star == "*":
                 for name in names[position:]:
-                    self.flow.add((function.info.scope, name), self.evaluator.items(values))
+                    self.flow.add((scope, name), self.evaluator.items(values))
             elif arg.star == "**":
                 pass
             elif arg.keyword is not None:
                 known = {each.name.value for each in all_parameters(params)}
                 if arg.keyword.value in known:
-                    self.flow.add((function.info.scope, arg.keyword.value), values)
+                    self.flow.add((scope, arg.keyword.value), values)
                 elif isinstance(params.star_kwarg, cst.Param):
                     name = params.star_kwarg.name.value
-                    self.flow.add((function.info.scope, name), {Items(values)})
+                    self.flow.add((scope, name), {Items(values)})
             elif position < len(names):
-                self.flow.add((function.info.scope, names[position]), values)
+                self.flow.add((scope, names[position]), values)
                 position += 1
             elif isinstance(params.star_arg, cst.Param):
-                self.flow.add((function.info.scope, params.star_arg.name.value), {Items(values)})
+                self.flow.add((scope, params.star_arg.name.value), {Items(values)})
 
     def call_function(self, info: FunctionInfo, node: cst.CSTNode, scope: Scope) -> Values:
         if "contextmanager" in info.kinds:
@@ -125,6 +190,7 @@ class Calls:
         if method == Method("pytest.MonkeyPatch", "setattr"):
             return self._replace_attribute(node, arguments, scope)
         found: set[Value] = set()
+        passed: set[Value] = set()
         accepts = views = False
         for rule in self.rules.type_rules(method.type):
             if method.name in rule.awaited:
@@ -139,10 +205,11 @@ class Calls:
                 )
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
+            passed |= {Instance(rule.passes[name]) for name in rule.passes if name == method.name}
         for values, arg in arguments:
             for value in values:
-                if isinstance(value, Function) and (accepts or views):
-                    self.accept(value.info, view=views)
+                if accepts or views:
+                    self._accept_value(value, frozenset(passed), view=views)
                 elif isinstance(value, Function):
                     value.info.escapes[arg] = f"{method.type}.{method.name}()"
         if accepts or views:
@@ -154,6 +221,8 @@ class Calls:
     ) -> Values:
         rule = self.rules.names.get(name)
         if rule is None:
+            if name == "functools.partial":
+                return self._partial(arguments)
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{name}()")
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
@@ -161,6 +230,8 @@ class Calls:
                 return self.evaluator.items(values) if name == "next" else values
             if name == "super":
                 return self._super(scope)
+            if name in COLLECTIONS:
+                return frozenset({Items(NOTHING)})
             if name == "getattr" and len(arguments) > 1:
                 attribute = arguments[1][1].value
                 if isinstance(attribute, cst.SimpleString):
@@ -187,13 +258,37 @@ class Calls:
         for values, arg in arguments:
             if rule.accepts or rule.views:
                 for value in values:
+                    self._accept_value(value, _instances(rule.passes), view=rule.views)
                     if isinstance(value, Function):
-                        self.accept(value.info, view=rule.views)
                         found.add(value)
             elif not rule.transparent:
                 self.escape(values, arg, scope, f"{name}()")
-        if rule.transparent or rule.kind:
+        if rule.kind == "proxy":
+            found |= self._returned(arguments)
+        elif rule.transparent or rule.kind:
             found.add(Name(name))
+        return frozenset(found)
+
+    def _returned(self, arguments: list[tuple[Values, cst.Arg]]) -> Values:
+        """Return what the function that is the first argument returns."""
+        found: set[Value] = set()
+        for value in arguments[0][0] if arguments else ():
+            if isinstance(value, Function):
+                found |= self.flow.read((value.info, "return"))
+            elif isinstance(value, LambdaFunction):
+                found |= self.call_lambda(value, [])
+        return frozenset(found)
+
+    def _partial(self, arguments: list[tuple[Values, cst.Arg]]) -> Values:
+        """Return functions that have some of their arguments."""
+        found: set[Value] = set()
+        given = sum(arg.keyword is None for _, arg in arguments) - 1
+        for value in arguments[0][0] if arguments else ():
+            if isinstance(value, Function):
+                self.bind(value, arguments[1:])
+                found.add(replace(value, given=value.given + given))
+            elif isinstance(value, LambdaFunction | Method | Name):
+                found.add(value)
         return frozenset(found)
 
     def _super(self, scope: Scope) -> Values:
@@ -214,6 +309,20 @@ class Calls:
         for value in values:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)
+            elif isinstance(value, Items):
+                self.escape(value.values, node, scope, where)
+
+    def _accept_value(self, value: Value, passed: Values, *, view: bool) -> None:
+        """Note that the framework calls *value* with *passed* as the last argument."""
+        if isinstance(value, Function):
+            self.accept(value.info, view=view)
+            if passed and (names := positional_names(value.info.node.params)):
+                self.flow.add((value.info.scope, names[-1]), passed)
+        elif isinstance(value, LambdaFunction) and passed:
+            self.call_lambda(value, [(passed, cst.Arg(cst.Name("_")))])
+        elif isinstance(value, Instance) and isinstance(value.type, ClassInfo):
+            for method in self.evaluator.attributes.of_class(value.type, "__call__"):
+                self._accept_value(method, passed, view=view)
 
     def accept(self, info: FunctionInfo, *, view: bool) -> None:
         if view and not info.view and not info.decorator:
@@ -283,6 +392,9 @@ class Calls:
                 arguments = [(values, cst.Arg(cst.Name("_")))]
                 self.bind(value, arguments)
                 found |= self.flow.read((value.info, "return"))
+            elif isinstance(value, LambdaFunction):
+                known = True
+                found |= self.call_lambda(value, [(values, cst.Arg(cst.Name("_")))])
             elif isinstance(value, Method):
                 known = True
                 found |= self._decorate_with_method(value, values)
@@ -314,9 +426,9 @@ class Calls:
     def _decorate_with_method(self, method: Method, values: Values) -> Values:
         for rule in self.rules.type_rules(method.type):
             if method.name in rule.views or method.name in rule.accepts:
+                passed = _instances(rule.passes.get(method.name, ""))
                 for value in values:
-                    if isinstance(value, Function):
-                        self.accept(value.info, view=method.name in rule.views)
+                    self._accept_value(value, passed, view=method.name in rule.views)
         return values
 
     def _decorate_with_name(self, rule: NameRule, values: Values, info: FunctionInfo) -> Values:
@@ -324,7 +436,19 @@ class Calls:
             info.fixture = True
         elif rule.kind:
             info.kinds.add(rule.kind)
-        for value in values:
-            if isinstance(value, Function) and (rule.accepts or rule.views):
-                self.accept(value.info, view=rule.views)
+        if rule.accepts or rule.views:
+            for value in values:
+                self._accept_value(value, _instances(rule.passes), view=rule.views)
         return values
+
+    def decorate_views(self, decorators: Values, views: Values) -> None:
+        """Apply what the attribute ``decorators`` of a class-based view contains."""
+        for value in decorators:
+            if isinstance(value, Function):
+                self.bind(value, [(views, cst.Arg(cst.Name("_")))])
+                for returned in self.flow.read((value.info, "return")):
+                    self._accept_value(returned, NOTHING, view=True)
+
+
+def _instances(type_name: str) -> Values:
+    return frozenset({Instance(type_name)}) if type_name else NOTHING

@@ -27,6 +27,7 @@ from quartpatterns.porting.values import (
     FunctionInfo,
     Instance,
     Items,
+    LambdaFunction,
     Name,
     ProjectClass,
     ProjectModule,
@@ -234,10 +235,24 @@ class Evaluator:
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
         if "flask.views.View" in self.result.external_bases(info):
+            views: set[Value] = set()
             for name in VIEW_METHODS:
                 for value in self.flow.read((info.scope, name)):
                     if isinstance(value, Function):
                         self.calls.accept(value.info, view=True)
+                        views.add(value)
+            decorators = self.items(self.attributes.of_class(info, "decorators"))
+            self.calls.decorate_views(decorators, frozenset(views))
+        self._overrides(info)
+
+    def _overrides(self, info: ClassInfo) -> None:
+        """Make methods asynchronous that override those of a library that are awaited."""
+        for base in self.result.external_bases(info):
+            self.flow.add(("subclasses", base), {Instance(info)})
+            for rule in self.rules.type_rules(base):
+                for name in rule.awaited & info.methods.keys():
+                    method = info.methods[name]
+                    self.result.make_async(method, f"it overrides {base}.{name}(), which is awaited")
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:
@@ -314,7 +329,39 @@ class Evaluator:
                     if isinstance(value, Function):
                         self.calls.accept(value.info, view=False)
                 return
-            self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+            if not self.add_items(target.value, values, scope):
+                self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+
+    def add_items(self, node: cst.BaseExpression, values: Values, scope: Scope) -> bool:
+        """Note that a collection gets more items. Return whether it can be followed."""
+        if isinstance(node, cst.Name):
+            owner = self._defining_scope(node.value, scope)
+            if owner is None or not self._is_collection(self.flow.read((owner, node.value))):
+                return False
+            self.flow.add((owner, node.value), {Items(values)})
+            return True
+        if isinstance(node, cst.Subscript):
+            return self.add_items(node.value, frozenset({Items(values)}), scope)
+        followed = False
+        if isinstance(node, cst.Attribute):
+            for value in self.evaluate(node.value, scope):
+                name = node.attr.value
+                if self._is_collection(self.attributes.of(value, name, node, scope)):
+                    self.attributes.assign(value, name, frozenset({Items(values)}))
+                    followed = True
+        return followed
+
+    def _is_collection(self, values: Values) -> bool:
+        return any(isinstance(value, Items) or value == Instance("dict") for value in values)
+
+    def _defining_scope(self, name: str, scope: Scope) -> Scope | None:
+        """Return the scope whose variable *name* is in *scope*; None for one of Python."""
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.names and (current is scope or not current.is_class):
+                return current
+            current = current.parent
+        return None
 
     def _store(self, name: str, values: Values, scope: Scope) -> None:
         if name in scope.global_names:
@@ -341,14 +388,10 @@ class Evaluator:
         return frozenset(found)
 
     def _eval_name(self, node: cst.Name, scope: Scope) -> Values:
-        current: Scope | None = scope
-        first = True
-        while current is not None:
-            if node.value in current.names and (first or not current.is_class):
-                return self.flow.read((current, node.value))
-            first = False
-            current = current.parent
-        return self.attributes.external_name(node.value)
+        owner = self._defining_scope(node.value, scope)
+        if owner is None:
+            return self.attributes.external_name(node.value)
+        return self.flow.read((owner, node.value))
 
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
@@ -360,8 +403,9 @@ class Evaluator:
         return self.evaluate(node.expression, scope)
 
     def _eval_lambda(self, node: cst.Lambda, scope: Scope) -> Values:
-        self.evaluate(node.body, self.scopes[node])
-        return NOTHING
+        inner = self.scopes[node]
+        self.flow.add((inner, "return"), self.evaluate(node.body, inner))
+        return frozenset({LambdaFunction(inner, node)})
 
     def _comprehension(self, node: cst.BaseComp, scope: Scope) -> Scope:
         inner = self.scopes[node]

@@ -28,6 +28,7 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_problems(analysis),
         *_escapes(analysis),
         *_iterations(analysis),
+        *_lambdas(analysis),
         *_blocking(analysis),
         *_unknown_extensions(analysis, rules),
         *_imports(analysis, rules),
@@ -80,6 +81,19 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
                     f"{info.name}() is an asynchronous generator now",
                     "use 'async for', or a list of it: [each async for each in ...]",
                 )
+
+
+def _lambdas(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield lambdas that are called where an asynchronous function is called as well."""
+    for node, lambdas in analysis.lambdas.items():
+        for each in lambdas if node in analysis.awaited else ():
+            yield finding(
+                "breaks",
+                each.scope.file,
+                each.node,
+                f"it is called in the same place as {analysis.awaited[node]}, which is awaited",
+                "write a function with 'async def'",
+            )
 
 
 def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:

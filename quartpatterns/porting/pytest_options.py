@@ -46,7 +46,10 @@ def pytest_options(folder: Path) -> FileChange | None:
         path = folder / name
         if not path.is_file():
             continue
-        before = path.read_bytes()
+        try:
+            before = path.read_bytes()
+        except OSError as error:
+            raise PortError(f"{path}: {error.strerror}") from error
         text = before.decode(errors="surrogateescape")
         toml = name.endswith(".toml")
         known = _options(text, section, toml=toml)
@@ -70,10 +73,11 @@ def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
             return None
-        *parents, last = section.split(".")
-        for part in parents:
-            data = data.get(part, {})
-        found = data.get(last)
+        found: Any = data
+        for part in section.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return None
         # The table [tool.pytest.ini_options] alone is not one with the options of pytest 9.
         return None if section == "tool.pytest" and not found else found
     parser = configparser.RawConfigParser()
