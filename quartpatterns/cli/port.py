@@ -119,7 +119,7 @@ def command(
     if writes and (passed or force):
         _write(plan, force=force)
     elif writes:
-        click.echo("Nothing is written, because the tests fail. --force writes.", err=True)
+        click.echo("Nothing is written: see 'missed', or the tests. --force writes.", err=True)
     if not passed or (check and not plan.is_done):
         sys.exit(1)
 

@@ -85,7 +85,7 @@ class Attributes:
     ) -> Values:
         found: set[Value] = set()
         for rule in self.rules.type_rules(type_name):
-            if name in rule.report:
+            if name in rule.report and node not in self.result.named:
                 self.result.problem(
                     "breaks",
                     scope.file,

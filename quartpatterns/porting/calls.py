@@ -100,9 +100,10 @@ class Calls:
             if name in ITEMS_OF:
                 owners = self.evaluator.evaluate(owner, scope)
                 items = self.evaluator.items(owners) | self._named_attributes(owners, node, scope)
+                if items and name in ("get", "pop"):
+                    return items.union(*(values for values, _ in arguments))
                 if items:
-                    given = NOTHING.union(*(values for values, _ in arguments))
-                    return items | given if name in ("get", "pop") else frozenset({Items(items)})
+                    return frozenset({Items(frozenset({Items(items)}) if name == "items" else items)})
         for values, arg in arguments:
             self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
         return NOTHING
@@ -128,7 +129,10 @@ class Calls:
 
     def bind(self, function: Function, arguments: list[tuple[Values, cst.Arg]]) -> None:
         """Pass arguments to the parameters of a function."""
-        is_bound = function.instance is not None and "staticmethod" not in function.info.kinds
+        kinds = function.info.kinds
+        is_bound = "classmethod" in kinds or (
+            function.instance is not None and "staticmethod" not in kinds
+        )
         given = function.given + (1 if is_bound else 0)
         self._bind(function.info.node.params, function.info.scope, arguments, given)
 
@@ -165,7 +169,7 @@ class Calls:
         if "contextmanager" in info.kinds:
             return frozenset({Context(info)})
         if info.generator:
-            info.iterations[node] = scope.file
+            self.result.use_items(info, node, scope.file)
             return frozenset({Items(self.flow.read((info, "yield")))}) | {Context(info)}
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
@@ -189,6 +193,9 @@ class Calls:
     ) -> Values:
         if method == Method("pytest.MonkeyPatch", "setattr"):
             return self._replace_attribute(node, arguments, scope)
+        if method == Method("unittest.TestCase", "addCleanup") and arguments:
+            self.result.cleanups[node.func] = arguments[0][0]
+            return NOTHING
         found: set[Value] = set()
         passed: set[Value] = set()
         accepts = views = False
@@ -223,6 +230,8 @@ class Calls:
         if rule is None:
             if name == "functools.partial":
                 return self._partial(arguments)
+            if name == "dict":
+                return frozenset({Items(NOTHING.union(*(values for values, _ in arguments)))})
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{name}()")
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
@@ -311,6 +320,14 @@ class Calls:
                 value.info.escapes.setdefault(node, where)
             elif isinstance(value, Items):
                 self.escape(value.values, node, scope, where)
+            elif isinstance(value, Method) and self.result.is_awaited(frozenset({value})):
+                self.result.problem(
+                    "differs",
+                    scope.file,
+                    node,
+                    f"{value.type}.{value.name}() has to be awaited, and {where} may not do it",
+                    "check that it accepts asynchronous functions, or give it another function",
+                )
 
     def _accept_value(self, value: Value, passed: Values, *, view: bool) -> None:
         """Note that the framework calls *value* with *passed* as the last argument."""

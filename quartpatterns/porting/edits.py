@@ -24,6 +24,8 @@ from quartpatterns.porting.values import ClassInfo, FunctionInfo
 __all__ = ["apply_analysis"]
 
 UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
+# Expressions that need no parentheses after an operator.
+PRIMARIES = (cst.Attribute, cst.Call, cst.Integer, cst.Name, cst.SimpleString, cst.Subscript)
 COMMENT = re.compile(r"#[^\r\n]*")
 
 
@@ -63,6 +65,9 @@ class _Writer:
                 edits.replace(node, self._hoisted[node])
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
+            elif node in self.analysis.collected and self.analysis.can_await(node, file):
+                edits.wrap(node, "[each async for each in ", "]")
+                self._find_lists(node, file)
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
@@ -81,6 +86,9 @@ class _Writer:
                 self._import(node, edits)
             elif isinstance(node, cst.Attribute) and node in self.analysis.named:
                 self._rename(node, edits, wanted)
+            elif isinstance(node, cst.Attribute) and node in self.analysis.cleanups:
+                if self.analysis.is_awaited(self.analysis.cleanups[node]):
+                    edits.replace(node.attr, "addAsyncCleanup")
             elif isinstance(node, cst.Call):
                 if node in self.analysis.creations:
                     edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
@@ -122,12 +130,13 @@ class _Writer:
         self._find_lists(node, file)
 
     def _augmented(self, node: cst.AugAssign, edits: Edits) -> None:
-        """Write ``x.data += y`` as ``x.data = await x.data + (y)``: a target cannot be awaited."""
+        """Write ``x.data += y`` as ``x.data = await x.data + y``: a target cannot be awaited."""
         file = edits.file
         start, end = file.spans[node.target][1], file.spans[node.value][0]
         operator = file.text[start:end].decode().strip().removesuffix("=")
-        edits.replace_span(start, end, f" = await {file.source(node.target)} {operator} (")
-        edits.insert(file.spans[node.value][1], ")")
+        before, after = ("", "") if isinstance(node.value, PRIMARIES) else ("(", ")")
+        edits.replace_span(start, end, f" = await {file.source(node.target)} {operator} {before}")
+        edits.insert(file.spans[node.value][1], after)
 
     def _with(self, node: cst.With, edits: Edits) -> None:
         kinds = [item in self.analysis.async_items for item in node.items]

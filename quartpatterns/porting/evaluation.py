@@ -87,9 +87,22 @@ class Evaluator:
                 self._statement(child, scope)
 
     def _do_assign(self, node: cst.Assign, scope: Scope) -> None:
+        self._middleware(node, scope)
         values = self.evaluate(node.value, scope)
         for target in node.targets:
             self._assign(target.target, values, scope)
+
+    def _middleware(self, node: cst.Assign, scope: Scope) -> None:
+        """Write ``app.asgi_app`` where middleware that exists for ASGI wraps ``app.wsgi_app``."""
+        target, value = node.targets[0].target, node.value
+        if not isinstance(value, cst.Call) or not value.args:
+            return
+        pair = (target, value.args[0].value)
+        if all(isinstance(each, cst.Attribute) and each.attr.value == "wsgi_app" for each in pair):
+            for function in self.evaluate(value.func, scope):
+                rule = self.rules.names.get(function.name) if isinstance(function, Name) else None
+                if rule and rule.kind == "middleware":
+                    self.result.named.update(dict.fromkeys(pair, ("asgi_app", True)))
 
     def _do_annassign(self, node: cst.AnnAssign, scope: Scope) -> None:
         values = self._annotated(node.annotation, scope)

@@ -31,7 +31,7 @@ class NameRule:
         passes: The type of the last argument that these functions get.
         transparent: Whether, as a decorator, it returns a function that is called alike.
         kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on. A
-            ``proxy`` stands for what the function returns.
+            ``proxy`` stands for what the function returns, and ``middleware`` wraps applications.
         replace: The full name to import instead, in the stage ``modernise``.
         port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.

@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import click
 from flask import current_app, g
+from flask.cli import with_appcontext
 
 
 def get_db():
@@ -45,6 +46,7 @@ def init_db_command():
 
 @click.command("count")
 @click.argument("table", type=click.Choice(["user", "notice"]))
+@with_appcontext
 def count_command(table):
     with transaction() as db:
         (number,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
