@@ -119,7 +119,10 @@ def command(
     if writes and (passed or force):
         _write(plan, force=force)
     elif writes:
-        click.echo("Nothing is written: see 'missed', or the tests. --force writes.", err=True)
+        click.echo(
+            "Nothing is written, because the tests fail or find missed places. --force writes.",
+            err=True,
+        )
     if not passed or (check and not plan.is_done):
         sys.exit(1)
 
@@ -144,6 +147,9 @@ def _run_tests(plan: Plan, tests: str, timeout: float, *, force: bool) -> tuple[
             " --disable-warnings",
             err=True,
         )
+    if after.passed < before.passed:
+        click.echo(f"{before.passed} tests passed before, and {after.passed} pass now.", err=True)
+        return plan.with_findings(missed), False
     return plan.with_findings(missed), after.code == 0 and not missed
 
 

@@ -33,6 +33,8 @@ PYTHON_ERROR = re.compile(r"(?m)^(\w[\w.]*(?:Error|Exception|Warning|Failed|Exit
 FAILED = re.compile(r"(?m)^(?:FAILED|ERROR) (\S+?\.py)(?:::(\S+))?(?: - (.*))?$")
 # An application may ignore all warnings, or make them errors that pytest does not show.
 SHOW_NEVER_AWAITED = "-W 'always:coroutine:RuntimeWarning'"
+PASSED = re.compile(r"(?m)(?:^Ran |\b)(\d+) (?:passed\b.* in |tests? in )")
+NO_PLUGIN = "async def functions are not natively supported"
 HIDDEN = re.compile(r"\b\d+ warnings? in ")
 LAST_LINES = 15
 
@@ -59,6 +61,11 @@ class TestsRun:
         """The last line that is not empty."""
         lines = [line for line in self.output.splitlines() if line.strip()]
         return lines[-1].strip("= ") if lines else "no output"
+
+    @property
+    def passed(self) -> int:
+        """The number of tests that passed; 0 if the output is not that of pytest or unittest."""
+        return sum(map(int, PASSED.findall(self.output)))
 
     @property
     def hides_warnings(self) -> bool:
@@ -95,10 +102,14 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list
         The outcome, and the places that fail and that the plan does not name.
 
     Raises:
-        RunError: The command does not exist, or takes longer.
+        RunError: The command does not exist, takes longer, or has no libraries for Quart.
     """
     with copied(plan.folder, plan.changes) as copy:
         outcome = _run(copy, command, timeout)
+        if NO_PLUGIN in outcome.output:
+            raise RunError("--run: install pytest-asyncio where the tests run")
+        if "No module named 'quartpatterns'" in outcome.output:
+            raise RunError("--run: install quartpatterns where the tests run")
         failed = outcome.code != 0
         missed = missed_places(outcome.output, plan, copy, failed=failed)
         if NEVER_AWAITED.search(outcome.output):
