@@ -403,9 +403,14 @@ class Calls:
         node = decorator.decorator
         found: set[Value] = set()
         known = False
-        for value in self.evaluator.evaluate(node, scope):
+        decorators = self.evaluator.evaluate(node, scope)
+        # What a decorator with optional arguments returns is a decorator, or the new function.
+        some = any(isinstance(each, Function) and each.info.decorator for each in decorators)
+        for value in decorators:
             if isinstance(value, Function):
                 known = True
+                if some and not value.info.decorator:
+                    continue
                 arguments = [(values, cst.Arg(cst.Name("_")))]
                 self.bind(value, arguments)
                 found |= self.flow.read((value.info, "return"))

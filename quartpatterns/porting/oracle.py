@@ -141,7 +141,7 @@ def copied(folder: Path, changes: Iterable[FileChange] = ()) -> Iterator[Path]:
 
     try:
         try:
-            shutil.copytree(folder, copy, symlinks=True, ignore=link)
+            shutil.copytree(folder, copy, symlinks=True, ignore=link, dirs_exist_ok=True)
         except shutil.Error as error:
             [(source, _, reason), *_] = error.args[0]
             raise RunError(f"--run: {source} cannot be copied: {reason}") from error
@@ -160,7 +160,8 @@ def _is_left_out(path: Path, target: Path) -> bool:
     """Return whether *path* is not copied; at *target* there may be a link to it instead."""
     if path.name in (".git", "__pycache__"):
         return True
-    if path.name == "node_modules" or (path / "pyvenv.cfg").is_file():
+    if path.name == "node_modules" or os.path.exists(path / "pyvenv.cfg"):
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(path, target_is_directory=True)
         return True
     mode = path.lstat().st_mode
@@ -274,10 +275,11 @@ def _original_numbers(change: FileChange) -> list[int]:
 
 
 def _never_awaited(output: str, plan: Plan, lines: _OriginalLines) -> Iterator[PortFinding]:
+    named = {(each.file, each.line) for each in plan.findings}
     why = "a test calls this coroutine function, and nothing awaits it"
     remedy = "find the call, and add await"
     matches = [*NEVER_AWAITED.finditer(output)]
-    ends = [*(match.start() for match in matches[1:]), len(output)]
+    ends = [match.start() for match in matches[1:]] + [len(output)] * bool(matches)
     known: set[str] = set()
     unknown: list[PortFinding] = []
     for match, end in zip(matches, ends, strict=True):
@@ -290,8 +292,9 @@ def _never_awaited(output: str, plan: Plan, lines: _OriginalLines) -> Iterator[P
         calls = [place for place in allocated if f"def {name}(" not in lines.text(*place)]
         if calls:
             known.add(match[1])
+        if calls and calls[-1] not in named:
             yield PortFinding(*calls[-1], "missed", lines.text(*calls[-1]), why, "add await")
-        else:
+        elif not calls:
             made = next((m for m in plan.made_async if m.name.rpartition(".")[2] == name), None)
             place = (made.file, made.line) if made else ("", 0)
             unknown.append(PortFinding(*place, "missed", f"{match[1]}()", why, remedy))

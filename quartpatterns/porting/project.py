@@ -197,9 +197,9 @@ def _is_source(folder: Path) -> bool:
     name = folder.name
     if name.startswith(".") or name in NOT_SOURCE:
         return False
-    if any((folder / part).exists() for part in ("pyvenv.cfg", "bin/activate")):
+    if any(os.path.exists(folder / part) for part in ("pyvenv.cfg", "bin/activate")):
         return False
-    return name not in MADE_BY_TOOLS or (folder / "__init__.py").exists()
+    return name not in MADE_BY_TOOLS or os.path.exists(folder / "__init__.py")
 
 
 def _module_name(path: Path, folder: Path) -> str:

@@ -128,7 +128,7 @@ def as_text(plan: Plan) -> Iterator[str]:
         for each in found:
             reasons.setdefault((each.why, each.remedy), []).append(each)
         for (why, remedy), places in reasons.items():
-            yield from (f"  {each.place}{each.code}".rstrip(": ") for each in places)
+            yield from (f"  {each.place}{each.code}" for each in places)
             yield f"      {why}"
             yield f"      Remedy: {remedy}"
     if plan.made_async:

@@ -38,7 +38,7 @@ class ForkedPytest:
             name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.porting.forked_pytest"],
+            [sys.executable, __file__],
             cwd=ROOT,
             env=environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             stdin=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -68,7 +70,6 @@ def skipped(folder: Path, name: str) -> str:
     [
         "print 'a'",
         "print x, y",
-        "print >>out, x",
         "exec 'a' in {}",
         "raise ValueError, 'a'",
         "x = 0777",
@@ -163,9 +164,11 @@ PLAIN = """from flask import Flask{sep}app = Flask(__name__){sep}{sep}
     ],
 )
 @pytest.mark.parametrize("sep", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("end", ["", "\x0c", " \t", "\\\n", "# no newline"])
+@pytest.mark.parametrize("end", ["", " \t\x0c# no newline"])
 def test_bytes(shop: Path, head: str, encoding: str, sep: str, end: str) -> None:
     """All else stays to the byte: the encoding, line ends, tabs, form feeds, the end of the file."""
+    if sep == "\r" and "coding" in head:
+        pytest.skip("Python looks for the encoding in a line that ends with a newline")
     before = (head + PLAIN).replace("\n", sep).replace("{sep}", sep) + end
     after = before.replace("from flask", "from quartpatterns.subclassing.names")
     after = after.replace("def index", "async def index")
@@ -221,14 +224,14 @@ def test_unreadable_places(shop: Path) -> None:
         try:
             with nobody():
                 found = run(folder).output
-                copied = refused(folder, "--run", sys.executable)
+                copied = run(folder, "--run", sys.executable).output
         finally:
             (folder / "hidden").chmod(0o755)
         assert "secret.py:1" in found and "hidden:1" in found and "Permission denied" in found
         assert "cannot be copied" in copied and "Permission denied" in copied
         folder.chmod(0)
         with nobody():
-            assert f"{folder}: Permission denied" in refused(folder)
+            assert f"{str(folder)!r} is not readable" in refused(folder)
         folder.chmod(0o755)
 
 
@@ -238,7 +241,9 @@ def test_read_only(shop: Path) -> None:
         for path in (folder, folder / "app.py"):
             path.chmod(0o555)
         with nobody():
-            assert "is not writable" in refused(folder, "--write")
+            found = run(folder, "--write")
+        assert found.exit_code == 2
+        assert re.search(r"\nError: .*app\.py is not writable\n$", found.output)
         assert sorted(path.name for path in folder.iterdir()) == ["app.py", "test_app.py"]
         assert (folder / "app.py").read_text() == APP.lstrip("\n")
 
@@ -299,12 +304,12 @@ def test_commands(shop: Path, command: str, message: str) -> None:
 
 def test_timeout(shop: Path) -> None:
     """What the tests have started ends, too."""
-    command = shlex.join(["sh", "-c", f"echo $$ > {shop.parent}/pid; sleep 1000; true"])
+    pid = shop.parent / "pid"
+    command = shlex.join(["sh", "-c", f"sleep 1000 & echo $! > {pid}; wait"])
     found = run(shop, "--run", command, "--timeout", "1")
     assert found.exit_code == 2 and "took longer than 1 s: raise --timeout" in found.output
-    pid = int((shop.parent / "pid").read_text())
-    with pytest.raises(ProcessLookupError):
-        os.killpg(pid, 0)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert psutil.Process(int(pid.read_text())).wait(60) is None
 
 
 # Configuration

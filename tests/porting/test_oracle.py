@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from quartpatterns.porting import Plan, PortFinding, make_plan
-from quartpatterns.porting.oracle import RunError, TestsRun, missed_places, run_ported
+from quartpatterns.porting import Plan, PortFinding, make_plan, oracle
+from quartpatterns.porting.oracle import RunError, missed_places, run_ported
 from tests.porting.forked_pytest import ForkedPytest
 from tests.porting.ported import port, written
 
@@ -44,17 +45,25 @@ def shop(tmp_path: Path) -> Path:
     return written(tmp_path / "shop", {"app.py": APP, "test_app.py": TESTS})
 
 
+@pytest.fixture(scope="module")
+def process() -> Iterator[ForkedPytest]:
+    with ForkedPytest(traced=True) as process:
+        yield process
+
+
 def missed(
-    shop: Path, changes: dict[str, tuple[str, str]], *arguments: str
-) -> tuple[TestsRun, list[PortFinding]]:
+    process: ForkedPytest,
+    shop: Path,
+    changes: dict[str, tuple[str, str]],
+    *arguments: str,
+) -> tuple[oracle.TestsRun, list[PortFinding]]:
     """Port, change texts of files after the port, run the tests, and return what is missed."""
     plan = port(shop)
     for name, (old, new) in changes.items():
         text = (shop / name).read_text()
         assert old in text
         (shop / name).write_text(text.replace(old, new, 1))
-    with ForkedPytest(traced=True) as process:
-        outcome = process.run(shop, "-q", "-W", "always:coroutine:RuntimeWarning", *arguments)
+    outcome = process.run(shop, "-q", "-W", "always:coroutine:RuntimeWarning", *arguments)
     return outcome, missed_places(outcome.output, plan, shop, failed=outcome.code != 0)
 
 
@@ -62,19 +71,20 @@ def places(found: list[PortFinding]) -> list[tuple[str, int]]:
     return [(each.file, each.line) for each in found]
 
 
-def test_line_of_a_missing_await(shop: Path) -> None:
+def test_line_of_a_missing_await(process: ForkedPytest, shop: Path) -> None:
     """Also if no test fails. The port has added a line before it."""
-    written(shop, {"app.py": APP.replace("return first", "flash(first)\n    return first")})
-    outcome, found = missed(shop, {"app.py": ("await flash", "flash")})
+    code = "\n\ndef keep():\n    return request.form\n"
+    written(shop, {"app.py": APP.replace("return first", "keep()\n    return first") + code})
+    outcome, found = missed(process, shop, {"app.py": ("await keep", "keep")})
     assert outcome.code == 0, outcome.output
-    assert [(each.file, each.line, each.code) for each in found] == [("app.py", 9, "flash(first)")]
+    assert [(each.file, each.line, each.code) for each in found] == [("app.py", 9, "keep()")]
     assert found[0].remedy == "add await"
 
 
 @pytest.mark.parametrize("style", ["auto", "short", "native", "line", "no"])
-def test_assertion(shop: Path, style: str) -> None:
+def test_assertion(process: ForkedPytest, shop: Path, style: str) -> None:
     """An assert without a message, in each style of tracebacks."""
-    outcome, found = missed(shop, {"test_app.py": ('b"12"', 'b"3"')}, f"--tb={style}")
+    outcome, found = missed(process, shop, {"test_app.py": ('b"12"', 'b"3"')}, f"--tb={style}")
     assert outcome.code == 1
     [(file, line)] = places(found)
     assert file == "test_app.py" and line == (1 if style == "no" else 6)
@@ -102,12 +112,12 @@ def test_unittest(tmp_path: Path) -> None:
     assert all(each.file == "test_app.py" for each in found)
 
 
-def test_named(shop: Path) -> None:
+def test_named(process: ForkedPytest, shop: Path) -> None:
     """A failure at a place that the report names is not missed."""
     text = APP + "\nx = lambda: flash('a')\n\n\n@app.get('/x')\ndef get():\n    return x() + ''\n"
     tests = TESTS + "\n\ndef test_x():\n    app.testing = True\n    app.test_client().get('/x')\n"
     written(shop, {"app.py": text, "test_app.py": tests})
-    _, found = missed(shop, {})
+    _, found = missed(process, shop, {})
     assert ("app.py", 17) not in places(found)
 
 
@@ -122,13 +132,13 @@ def test_named(shop: Path) -> None:
     ],
 )
 def test_passed(output: str, passed: int) -> None:
-    assert TestsRun(0, output).passed == passed
+    assert oracle.TestsRun(0, output).passed == passed
 
 
 def test_hidden_warnings() -> None:
-    assert TestsRun(0, "1 passed, 1 warning in 0.1s").hides_warnings
-    assert not TestsRun(0, "warnings summary\n1 passed, 1 warning in 0.1s").hides_warnings
-    assert not TestsRun(0, "1 passed in 0.1s").hides_warnings
+    assert oracle.TestsRun(0, "1 passed, 1 warning in 0.1s").hides_warnings
+    assert not oracle.TestsRun(0, "warnings summary\n1 passed, 1 warning in 0.1s").hides_warnings
+    assert not oracle.TestsRun(0, "1 passed in 0.1s").hides_warnings
 
 
 @pytest.mark.parametrize(

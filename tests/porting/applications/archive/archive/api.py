@@ -74,7 +74,7 @@ class EntryAPI(MethodView):
 
     def dispatch_request(self, name):
         self.entry = self.storage.entry(name)
-        return super().dispatch_request(name)
+        return super().dispatch_request(name=name)
 
     def get(self, name):
         return self.entry.as_dict()

@@ -1,16 +1,15 @@
+from contextlib import contextmanager
+
 import pytest
 
 
 @pytest.fixture
 def sent(app):
-    """Return a function that pushes a request with a body."""
-    contexts = []
+    """Return a context manager for a request with a body."""
 
+    @contextmanager
     def sent(**data):
-        context = app.test_request_context("/", method="POST", json=data)
-        context.push()
-        contexts.append(context)
+        with app.test_request_context("/", method="POST", json=data):
+            yield data
 
-    yield sent
-    for context in reversed(contexts):
-        context.pop()
+    return sent

@@ -4,9 +4,9 @@ from stock.util.body import Body, body, field, fields
 
 
 def test_body(sent):
-    sent(a=1)
-    assert body() == {"a": 1}
-    assert Body().data == {"a": 1} and Body().get("b", 2) == 2
+    with sent(a=1) as data:
+        assert body() == data
+        assert Body().data == {"a": 1} and Body().get("b", 2) == 2
 
 
 def test_form(app):
@@ -17,21 +17,20 @@ def test_form(app):
 
 
 def test_field(sent):
-    sent(count="3")
-    assert field("count", int) == 3
-    assert field("count", lambda text: text * 2) == "33"
-    assert field("price", optional=True) is None
+    with sent(count="3"):
+        assert field("count", int) == 3
+        assert field("count", lambda text: text * 2) == "33"
+        assert field("price", optional=True) is None
 
 
 @pytest.mark.parametrize(
     ("name", "message"), [("price", "price is missing"), ("count", "count: invalid literal")]
 )
 def test_problems(sent, name, message):
-    sent(count="x")
-    with pytest.raises(Problem, match=message):
+    with sent(count="x"), pytest.raises(Problem, match=message):
         field(name, int)
 
 
 def test_fields(sent):
-    sent(name="x", count="3")
-    assert list(fields("name", count=int)) == [("name", "x"), ("count", 3)]
+    with sent(name="x", count="3"):
+        assert list(fields("name", count=int)) == [("name", "x"), ("count", 3)]

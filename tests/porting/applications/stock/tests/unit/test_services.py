@@ -12,8 +12,8 @@ def parts(app):
 
 class TestParts:
     def test_create(self, parts, sent):
-        sent(name="nut", price="2")
-        part, status = parts.created()
+        with sent(name="nut", price="2"):
+            part, status = parts.created()
         assert (part.name, part.price, status) == ("nut", 2, 201)
         assert parts.get("nut") is part
 
