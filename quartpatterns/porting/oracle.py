@@ -22,7 +22,7 @@ __all__ = ["RunError", "TestsRun", "copied", "missed_places", "run_before", "run
 
 NEVER_AWAITED = re.compile(r"coroutine '([^']+)' was never awaited")
 # Where Python has created an object, if it traces memory; the last line is the most recent call.
-ALLOCATED = re.compile(r'(?m)^\s+File "([^"]+)", lineno (\d+)$')
+ALLOCATED = re.compile(r'(?m)^\s+File "([^"]+)", line(?:no)? (\d+)$')
 TRACED_CALLS = "10"
 # A line of a traceback, as pytest and Python write it: file.py:12: Error, File "file.py", line 12
 PLACE = re.compile(r'(?m)^(?:\s*File ")?([^\s":][^":\n]*\.py)(?::|", line )(\d+)')

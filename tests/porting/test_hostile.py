@@ -217,6 +217,7 @@ def nobody() -> Iterator[None]:
 
 
 def test_unreadable_places(shop: Path) -> None:
+    run(shop, "--run", "true")  # imports all that the other user perhaps cannot read
     with public_folder() as folder:
         written(folder, {"app.py": APP, "secret.py": APP, "hidden/b.py": APP})
         (folder / "secret.py").chmod(0)
@@ -236,6 +237,7 @@ def test_unreadable_places(shop: Path) -> None:
 
 
 def test_read_only(shop: Path) -> None:
+    run(shop, "--write")
     with public_folder() as folder:
         written(folder, {"app.py": APP, "test_app.py": "from app import app\n"})
         for path in (folder, folder / "app.py"):
