@@ -103,7 +103,9 @@ class Calls:
                 if items and name in ("get", "pop"):
                     return items.union(*(values for values, _ in arguments))
                 if items:
-                    return frozenset({Items(frozenset({Items(items)}) if name == "items" else items)})
+                    return frozenset(
+                        {Items(frozenset({Items(items)}) if name == "items" else items)}
+                    )
         for values, arg in arguments:
             self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
         return NOTHING

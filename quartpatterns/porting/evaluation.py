@@ -265,7 +265,9 @@ class Evaluator:
             for rule in self.rules.type_rules(base):
                 for name in rule.awaited & info.methods.keys():
                     method = info.methods[name]
-                    self.result.make_async(method, f"it overrides {base}.{name}(), which is awaited")
+                    self.result.make_async(
+                        method, f"it overrides {base}.{name}(), which is awaited"
+                    )
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:

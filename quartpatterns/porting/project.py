@@ -37,7 +37,9 @@ PYTHON_2 = re.compile(
     r"Missing parentheses in call to '(print|exec)'|multiple exception types must be parenthesized"
     r"|leading zeros in decimal integer literals"
 )
-PYTHON_2_LINE = re.compile(r"\s*(raise \w+, |print\b|exec |except [\w.]+, \w+:)|.*(`\w+`|<>|\bur['\"])")
+PYTHON_2_LINE = re.compile(
+    r"\s*(raise \w+, |print\b|exec |except [\w.]+, \w+:)|.*(`\w+`|<>|\bur['\"])"
+)
 
 
 class PortError(Exception):

@@ -68,7 +68,9 @@ class FileChange:
 
     def patch(self) -> bytes:
         """Return a unified diff in the encoding of the file, as ``git apply`` reads it."""
-        old, new = (re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (self.before or b"", self.after))
+        old, new = (
+            re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (self.before or b"", self.after)
+        )
         source = "/dev/null" if self.before is None else f"a/{self.file}"
         lines = difflib.diff_bytes(
             difflib.unified_diff, old, new, source.encode(), f"b/{self.file}".encode()

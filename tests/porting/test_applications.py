@@ -25,8 +25,8 @@ PASSED = re.compile(r"(\d+ passed)(, \d+ warnings?)? in ")
 ADDED = re.compile(rb"\b(?:await|async) |\brequest[._]|[()\[\]]")
 # Lines that the port writes anew.
 NEW_LINE = re.compile(
-    rb"(from \S+ )?import |(class .*|async def )(IsolatedAsyncio|asyncSet|asyncTear)|\w+ = await request\."
-    rb"|@(contextlib\.)?asynccontextmanager|\s+$"
+    rb"(from \S+ )?import |(class .*|async def )(IsolatedAsyncio|asyncSet|asyncTear)"
+    rb"|\w+ = await request\.|@(contextlib\.)?asynccontextmanager|\s+$"
 )
 
 
@@ -76,8 +76,12 @@ def unexplained(before: bytes, after: bytes) -> list[bytes]:
         if kind == "equal":
             pairs = zip(old[begin:end], new[new_begin:new_end], strict=True)
             lines += [
-                line for line, changed in pairs if line != changed and b"await" not in changed
-                and b"async" not in changed and b"request" not in line
+                line
+                for line, changed in pairs
+                if line != changed
+                and b"await" not in changed
+                and b"async" not in changed
+                and b"request" not in line
             ]
         else:
             lines += [line for line in old[begin:end] if not NEW_LINE.search(line)]

@@ -1,4 +1,4 @@
-"""Projects that are hard to read, to copy or to write: one clear line for each, and no traceback."""
+"""Projects that are hard to read, to copy or to write: one clear line, and no traceback."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ PLAIN = """from flask import Flask{sep}app = Flask(__name__){sep}{sep}
 @pytest.mark.parametrize("sep", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("end", ["", " \t\x0c# no newline"])
 def test_bytes(shop: Path, head: str, encoding: str, sep: str, end: str) -> None:
-    """All else stays to the byte: the encoding, line ends, tabs, form feeds, the end of the file."""
+    """All else stays to the byte: the encoding, line ends, tabs, form feeds, the end."""
     if sep == "\r" and "coding" in head:
         pytest.skip("Python looks for the encoding in a line that ends with a newline")
     before = (head + PLAIN).replace("\n", sep).replace("{sep}", sep) + end
@@ -333,7 +333,7 @@ def test_rules(shop: Path) -> None:
 
 # Size
 
-MODULE = '''
+MODULE = """
 from flask import Blueprint, g, render_template, request
 
 from shop.module0 import login_required
@@ -354,8 +354,8 @@ class Service(Previous):
 
     def load(self, key):
         return super().load(key) or request.form.get(key)
-'''
-VIEW = '''
+"""
+VIEW = """
 
 @bp.route("/{number}/{view}", methods=["GET", "POST"])
 @login_required
@@ -373,8 +373,8 @@ def helper_{number}_{view}(text):
         if part in request.args:
             return part
     return None
-'''
-FIRST = '''
+"""
+FIRST = """
 from functools import wraps
 
 from flask import abort, request, session
@@ -396,7 +396,7 @@ class Service:
 
     def load(self, key):
         return request.values.get(key)
-'''
+"""
 
 
 @pytest.mark.slow

@@ -418,7 +418,8 @@ PAIRS = {
 
         def text():
             first, *rest = parts(2)
-            return ", ".join(parts(1)), [*parts(2)], dict(enumerate(parts(3)), a=list(parts(4)))
+            all = ", ".join(parts(1)), [*parts(2)]
+            return dict(enumerate(parts(3)))
         """,
         """
         async def parts(n):
@@ -427,7 +428,8 @@ PAIRS = {
 
         async def text():
             first, *rest = [each async for each in parts(2)]
-            return ", ".join([each async for each in parts(1)]), [*[each async for each in parts(2)]], dict(enumerate([each async for each in parts(3)]), a=list([each async for each in parts(4)]))
+            all = ", ".join([each async for each in parts(1)]), [*[each async for each in parts(2)]]
+            return dict(enumerate([each async for each in parts(3)]))
         """,
     ),
     "lambdas that return what is called": (

@@ -105,7 +105,9 @@ def slow():
         yield request.args["name"]
         yield "!"
 
-    return app.response_class(generate(), headers={"X-Accel-Buffering": "no"}, mimetype="text/plain")
+    return app.response_class(
+        generate(), headers={"X-Accel-Buffering": "no"}, mimetype="text/plain"
+    )
 
 
 @app.after_request

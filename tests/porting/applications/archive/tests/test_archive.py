@@ -33,7 +33,7 @@ class ArchiveTestCase(unittest.TestCase):
             self.upload(name)
         yield [Path(self.folder.name, name) for name in names]
 
-    def assertAnswer(self, path, status, text):
+    def check_answer(self, path, status, text):
         answer = self.client.get(path)
         self.assertEqual(answer.status_code, status)
         self.assertIn(text, answer.get_data(as_text=True))
@@ -50,7 +50,7 @@ class PageTests(ArchiveTestCase):
         rv = self.client.get("/")
         assert b"Visit 1" in rv.data
         assert rv.data.endswith(b"<!-- archive -->")
-        self.assertAnswer("/", 200, "Visit 2")
+        self.check_answer("/", 200, "Visit 2")
 
     def test_upload(self):
         with self.client:
@@ -61,7 +61,7 @@ class PageTests(ArchiveTestCase):
         assert "a.txt: the first" in page and "a.txt is stored." in page
 
     def test_no_file(self):
-        self.assertAnswer("/upload", 200, "<form")
+        self.check_answer("/upload", 200, "<form")
         assert "No file was sent." in self.client.post("/upload", data={"text": ""}).text
 
     def test_errors(self):
@@ -94,7 +94,7 @@ class PageTests(ArchiveTestCase):
 
     def test_patched(self):
         with mock.patch.object(Storage, "entries", return_value=[]):
-            self.assertAnswer("/api/count", 200, '{"count":0}')
+            self.check_answer("/api/count", 200, '{"count":0}')
 
     def test_context(self):
         from flask import request
@@ -118,7 +118,9 @@ class ApiTests(ArchiveTestCase):
             self.assertEqual(self.client.get(url, headers=self.key).json["size"], 7)
             rv = self.client.patch(url, json={"text": "new"}, headers=self.key)
             assert rv.json["text"] == "new"
-            rv = self.client.patch(url, data="{", headers=self.key | {"Content-Type": "application/json"})
+            rv = self.client.patch(
+                url, data="{", headers=self.key | {"Content-Type": "application/json"}
+            )
             self.assertEqual((rv.status_code, rv.json), (400, {"error": "not JSON"}))
             assert self.client.delete(url, headers=self.key).status_code == 204
             assert self.client.get(url, headers=self.key).json == {"error": "a.txt does not exist"}

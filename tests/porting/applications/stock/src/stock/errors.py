@@ -1,7 +1,7 @@
 from http import HTTPStatus
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818
     """An error that the client sees."""
 
     status = HTTPStatus.BAD_REQUEST

@@ -71,7 +71,10 @@ class TestOrders(Web):
 
 def test_access(client):
     response = client.post("/parts", data={"name": "x", "price": "1"}, headers={"X-Key": "read"})
-    assert (response.status_code, response.json) == (403, {"problem": "no access", "role": "reader"})
+    assert (response.status_code, response.json) == (
+        403,
+        {"problem": "no access", "role": "reader"},
+    )
     response = client.post(
         "/orders/echo", data={"key": "write", "a": "b"}, headers={"X-Key": "read"}
     )
