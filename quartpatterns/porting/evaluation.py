@@ -11,7 +11,7 @@ from functools import partial
 
 import libcst as cst
 
-from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow
@@ -22,6 +22,7 @@ from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
+    Closing,
     Context,
     Function,
     FunctionInfo,
@@ -42,19 +43,28 @@ VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dis
 
 
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
-    """Return what has to be awaited, and which functions become asynchronous."""
-    evaluator = Evaluator(project, rules)
-    evaluator.flow.run()
-    return evaluator.result
+    """Return what has to be awaited, and which functions become asynchronous.
+
+    What becomes asynchronous says what runs on the event loop, and rules for calls there make more
+    functions asynchronous. So the project is evaluated until nothing is new.
+    """
+    known = OnTheLoop()
+    while True:
+        evaluator = Evaluator(project, rules, known)
+        evaluator.flow.run()
+        found = known | evaluator.result.now_on_the_loop()
+        if found == known or not rules.elsewhere:
+            return evaluator.result
+        known = found
 
 
 class Evaluator:
     """Evaluates statements and expressions, and notes in the result what they need."""
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, known: OnTheLoop) -> None:
         self.project = project
         self.rules = rules
-        self.result = Analysis(project, rules)
+        self.result = Analysis(project, rules, known)
         self.flow = Flow()
         self.attributes = Attributes(self)
         self.calls = Calls(self)
@@ -141,13 +151,21 @@ class Evaluator:
 
     def _enter(self, item: cst.WithItem, value: Value, scope: Scope) -> Values:
         """Return what ``with`` assigns; note that it has to be asynchronous."""
+        if isinstance(value, Closing):
+            self.result.make_with(item, scope.file, scope.file.source(item.item))
+            return value.values
         if isinstance(value, Context):
             self.result.use_with(value.info, item, scope.file)
             return self.flow.read((value.info, "yield"))
         if isinstance(value, Instance):
             if isinstance(value.type, str):
-                if any(rule.async_with for rule in self.rules.type_rules(value.type)):
-                    self.result.make_with(item, scope.file, scope.file.source(item.item))
+                for rule in self.rules.type_rules(value.type):
+                    if rule.async_with:
+                        self.result.make_with(item, scope.file, scope.file.source(item.item))
+                    if "__exit__" in rule.blocks:
+                        text = f"the end of 'with {value.type}'"
+                        remedy = rule.blocks["__exit__"]
+                        self.result.blocking[item.item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):
@@ -289,6 +307,8 @@ class Evaluator:
             return
         for alias in node.names:
             name = dotted_name(alias.name)
+            if source is None:
+                self.result.imported.add((scope.file.name, self.rules.original(f"{module}.{name}")))
             values = self._imported(module, source, name, scope.file)
             target = alias.asname.name if alias.asname else alias.name
             self._assign(target, values, scope)
@@ -349,21 +369,22 @@ class Evaluator:
 
     def add_items(self, node: cst.BaseExpression, values: Values, scope: Scope) -> bool:
         """Note that a collection gets more items. Return whether it can be followed."""
+        items: Values = frozenset({Items(values)}) if values else NOTHING
         if isinstance(node, cst.Name):
             owner = self._defining_scope(node.value, scope)
-            if owner is None or not self._is_collection(self.flow.read((owner, node.value))):
+            if owner is None:
                 return False
-            self.flow.add((owner, node.value), {Items(values)})
-            return True
+            followed = self._is_collection(self.flow.read((owner, node.value)))
+            self.flow.add((owner, node.value), items)
+            return followed
         if isinstance(node, cst.Subscript):
-            return self.add_items(node.value, frozenset({Items(values)}), scope)
+            return self.add_items(node.value, items, scope)
         followed = False
         if isinstance(node, cst.Attribute):
             for value in self.evaluate(node.value, scope):
                 name = node.attr.value
-                if self._is_collection(self.attributes.of(value, name, node, scope)):
-                    self.attributes.assign(value, name, frozenset({Items(values)}))
-                    followed = True
+                followed |= self._is_collection(self.attributes.of(value, name, node, scope))
+                self.attributes.assign(value, name, items)
         return followed
 
     def _is_collection(self, values: Values) -> bool:

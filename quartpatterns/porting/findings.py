@@ -43,7 +43,7 @@ def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: st
 
 
 def _problems(analysis: Analysis) -> Iterator[PortFinding]:
-    for problem in analysis.problems.values():
+    for problem in (*analysis.problems.values(), *analysis.leaks.values()):
         yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
 
 
@@ -120,7 +120,8 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
             else:
                 continue
             top = module.partition(".")[0]
-            if top.startswith("flask_") and top not in rules.bridged:
+            known = top in rules.bridged or module in rules.modules
+            if top.startswith("flask_") and not known:
                 yield finding(
                     "differs",
                     file,
