@@ -9,6 +9,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.models import EXTENSION
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.replacing import PATCHES, Replacing
 from quartpatterns.porting.rules import NameRule
@@ -94,13 +95,8 @@ class Calls:
                 found |= self._call_method(function, node, arguments, scope)
             elif isinstance(function, Name):
                 found |= self._call_name(function.name, node, arguments, scope)
-            elif isinstance(function, Instance) and isinstance(function.type, ClassInfo):
-                for method in self.evaluator.attributes.of_instance(
-                    function, function.type, "__call__", node, scope
-                ):
-                    if isinstance(method, Function):
-                        self.bind(method, arguments)
-                        found |= self.call_function(method.info, node, scope)
+            elif isinstance(function, Instance):
+                found |= self._call_instance(function, node, arguments, scope)
         self.result.unify(targets)
         if not functions:
             return self._call_unknown(node, arguments, scope)
@@ -175,6 +171,13 @@ class Calls:
         is_bound = "classmethod" in kinds or (
             function.instance is not None and "staticmethod" not in kinds
         )
+        owner = function.instance
+        names = positional_names(function.info.node.params)
+        if owner is not None and is_bound and names:
+            first: Value = owner
+            if "classmethod" in kinds and isinstance(owner.type, ClassInfo):
+                first = ProjectClass(owner.type)
+            self.flow.add((function.info.scope, names[0]), {first})
         given = function.given + (1 if is_bound else 0)
         self._bind(function.info.node.params, function.info.scope, arguments, given)
 
@@ -215,6 +218,25 @@ class Calls:
             return frozenset({Items(self.flow.read((info, "yield")))}) | {Context(info)}
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
+
+    def _call_instance(
+        self,
+        instance: Instance,
+        node: cst.Call,
+        arguments: list[tuple[Values, cst.Arg]],
+        scope: Scope,
+    ) -> Values:
+        """Call an object that has ``__call__``."""
+        if isinstance(instance.type, str):
+            return self._call_method(Method(instance.type, "__call__"), node, arguments, scope)
+        found: set[Value] = set()
+        for method in self.evaluator.attributes.of_instance(
+            instance, instance.type, "__call__", node, scope
+        ):
+            if isinstance(method, Function):
+                self.bind(method, arguments)
+                found |= self.call_function(method.info, node, scope)
+        return frozenset(found)
 
     def _create(
         self, info: ClassInfo, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
@@ -320,16 +342,15 @@ class Calls:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
         if rule.blocks:
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
-        if rule.differs:
-            self.result.problem(
-                "differs", scope.file, node, f"{name}() differs on Quart", rule.differs
-            )
+        self.result.note_difference(node, scope.file, f"{name}()", rule)
         found: set[Value] = set()
         if rule.returns:
             found.add(Instance(rule.returns))
         if name == "flask.Flask":
             self.result.applications.add(node)
         for values, arg in arguments:
+            if rule.returns == EXTENSION and arg.keyword and arg.keyword.value == "model_class":
+                self.flow.add((EXTENSION, "Model"), values)
             if rule.accepts or rule.views:
                 on_loop = not name.startswith(OFF_LOOP_NAMES)
                 passed = _instances(rule.passes)
@@ -455,7 +476,9 @@ class Calls:
 
     def escape(self, values: Values, node: cst.CSTNode, scope: Scope, where: str) -> None:
         """Note functions and asynchronous objects that code outside the project gets."""
-        harmless = where.endswith("[...]") or where.removesuffix("()") in HARMLESS
+        harmless = (
+            where.endswith(("[...]", "event.listen()")) or where.removesuffix("()") in HARMLESS
+        )
         for value in values:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)
