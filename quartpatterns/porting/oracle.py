@@ -12,7 +12,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list
 
 
 @contextlib.contextmanager
-def copied(folder: Path, changes: Iterable[FileChange] = ()) -> Iterator[Path]:
+def copied(folder: Path, changes: Iterable[FileChange] = ()) -> Generator[Path]:
     """Yield a copy of a project, with *changes*. It is removed at the end.
 
     Virtual environments and the like are links in it.

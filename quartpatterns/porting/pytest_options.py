@@ -79,11 +79,12 @@ def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
             return None
-        found: Any = data
+        found: dict[str, Any] = data
         for part in section.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        if not isinstance(found, dict):
-            return None
+            inner: Any = found.get(part)
+            if not isinstance(inner, dict):
+                return None
+            found = {**inner}
         # The table [tool.pytest.ini_options] alone is not one with the options of pytest 9.
         return None if section == "tool.pytest" and not found else found
     parser = configparser.RawConfigParser()

@@ -90,6 +90,7 @@ def test_assertion(process: ForkedPytest, shop: Path, style: str) -> None:
     assert file == "test_app.py" and line == (1 if style == "no" else 6)
 
 
+@pytest.mark.slow
 def test_unittest(tmp_path: Path) -> None:
     """The output of unittest has other separators."""
     tests = """
