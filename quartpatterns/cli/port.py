@@ -142,7 +142,7 @@ def command(
             passed = compare_responses(plan)
     if diff:
         for change in plan.changes:
-            click.echo(change.diff(), nl=False)
+            click.echo(change.patch(), nl=False)
     elif report == "json":
         click.echo(as_json(plan))
     elif report == "html":
@@ -153,7 +153,9 @@ def command(
         _write(plan, force=force)
     elif writes:
         click.echo(
-            "Nothing is written, because tests fail or responses differ. --force writes.", err=True
+            "Nothing is written, because tests fail, find missed places, or responses differ."
+            " --force writes.",
+            err=True,
         )
     if not passed or (check and not plan.is_done):
         sys.exit(1)
@@ -173,7 +175,16 @@ def _run_tests(plan: Plan, tests: str, timeout: float, *, force: bool) -> tuple[
     click.echo(f"After: {after.summary}", err=True)
     if after.code and not missed:
         click.echo(after.end, err=True)
-    return plan.with_findings(missed), after.code == 0
+    if after.hides_warnings:
+        click.echo(
+            "pytest hides its warnings, which say where an await is missing: run it without"
+            " --disable-warnings",
+            err=True,
+        )
+    if after.passed < before.passed:
+        click.echo(f"{before.passed} tests passed before, and {after.passed} pass now.", err=True)
+        return plan.with_findings(missed), False
+    return plan.with_findings(missed), after.code == 0 and not missed
 
 
 def _write(plan: Plan, *, force: bool) -> None:

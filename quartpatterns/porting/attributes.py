@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.models import ENTITY, MODEL
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import (
     NOTHING,
@@ -52,7 +53,9 @@ class Attributes:
         full = self.rules.original(full)
         rule = self.rules.names.get(full)
         if rule and rule.instance and rule.instance != "type":
-            return frozenset({Instance(rule.instance)})
+            return frozenset({Instance(rule.instance)}) | self.flow.read(
+                ("subclasses", rule.instance)
+            )
         return frozenset({Name(full)})
 
     def of(self, owner: Value, name: str, node: cst.CSTNode, scope: Scope) -> Values:
@@ -73,7 +76,12 @@ class Attributes:
                 return self.flow.read((inner, name))
             return self._module_attribute(owner.file, name)
         if isinstance(owner, ProjectClass):
-            own = self.of_class(owner.info, name)
+            own = frozenset(
+                Function(value.info, Instance(owner.info))
+                if isinstance(value, Function) and "classmethod" in value.info.kinds
+                else value
+                for value in self.of_class(owner.info, name)
+            )
             return own or self._inherited_attribute(owner.info, name, node, scope)
         if isinstance(owner, Instance):
             if isinstance(owner.type, ClassInfo):
@@ -109,7 +117,7 @@ class Attributes:
                     f"{type_name}.{name}",
                     rule.blocks[name],
                 )
-            if name in rule.report:
+            if name in rule.report and node not in self.result.named:
                 self.result.problem(
                     "breaks",
                     scope.file,
@@ -134,6 +142,12 @@ class Attributes:
                 found.add(Method(type_name, name))
             if rule.open:
                 found |= self.flow.read((type_name, name))
+        if type_name == ENTITY:
+            for model in self.flow.read(MODEL):
+                if isinstance(model, ProjectClass):
+                    found |= self.of_instance(Instance(model.info), model.info, name, node, scope)
+        if type_name in (ENTITY, MODEL) and name in self.evaluator.relationships:
+            found.add(Instance(self.evaluator.relationships[name]))
         return frozenset(found)
 
     def read_item(
@@ -183,6 +197,10 @@ class Attributes:
         """Add values to an attribute of *owner*."""
         if isinstance(owner, Instance):
             self.flow.add((owner.type, name), values)
+            if isinstance(owner.type, ClassInfo):
+                for base in self.result.external_bases(owner.type):
+                    if any(rule.open for rule in self.rules.type_rules(base)):
+                        self.flow.add((base, name), values)
         elif isinstance(owner, ProjectClass):
             self.flow.add((owner.info, name), values)
         elif isinstance(owner, ProjectModule):

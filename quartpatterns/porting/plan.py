@@ -47,12 +47,12 @@ def make_plan(
     """
     known = load_rules(rules, data=stage == "data")
     project = read_project(folder, tests=tests)
-    before = {file.name: file.path.read_bytes() for file in project.files}
+    before = {file.name: file.stored for file in project.files}
     _check_flask(project, known)
     applications = find_applications(project)
     texts: dict[str, bytes] = {}
     findings = [
-        PortFinding(each.path, each.line, "skipped", "", each.reason, "correct the file")
+        PortFinding(each.path, each.line, "skipped", "", each.reason, each.remedy)
         for each in project.unreadable
     ]
     changes, new = modernise(project, known)
@@ -73,7 +73,8 @@ def make_plan(
         if before.get(name) != text
     ]
     if stage in ("async", "data") and any(file.is_test for file in project.files):
-        options = pytest_options(folder)
+        after = (texts.get(name, text) for name, text in before.items())
+        options = pytest_options(folder, greenlets=any(b"LazySQLAlchemy" in text for text in after))
         files += [options] if options else []
     return Plan(
         folder=folder,
@@ -93,7 +94,7 @@ def _check_flask(project: SourceProject, rules: Rules) -> None:
             return
     if project.unreadable:
         first = project.unreadable[0]
-        raise PortError(f"{first.path}:{first.line}: {first.reason}")
+        raise PortError(f"{first.path}:{first.line}: {first.reason}; {first.remedy}")
     raise PortError(f"{project.folder}: no file imports Flask")
 
 

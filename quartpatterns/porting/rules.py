@@ -28,9 +28,11 @@ class NameRule:
         awaited: Whether a call has to be awaited.
         accepts: Whether functions that are passed to it can be asynchronous.
         views: Whether functions that are passed to it handle requests.
+        passes: The type of the last argument that these functions get.
         transparent: Whether, as a decorator, it returns a function that is called alike.
-        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
-            ``decorator`` means a decorator, whose first argument is the decorated function.
+        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on. A
+            ``proxy`` stands for what the function returns, ``middleware`` wraps applications, and
+            ``decorator`` makes a decorator, whose first argument is the decorated function.
         replace: The full name to import instead, in the stage ``modernise``.
         port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.
@@ -49,6 +51,7 @@ class NameRule:
     awaited: bool = False
     accepts: bool = False
     views: bool = False
+    passes: str = ""
     transparent: bool = False
     kind: str = ""
     replace: str = ""
@@ -75,6 +78,7 @@ class TypeRule:
         returns: The types of what methods return.
         accepts: Methods, whose arguments can be asynchronous functions.
         views: Methods, whose arguments are functions that handle requests.
+        passes: The types of the last argument that functions get which are passed to methods.
         async_with: Whether ``with`` becomes ``async with``.
         async_for: Whether ``for`` becomes ``async for``.
         create: A coroutine method that creates instances in place of the class.
@@ -94,6 +98,7 @@ class TypeRule:
     returns: dict[str, str] = field(default_factory=dict[str, str])
     accepts: frozenset[str] = NO_NAMES
     views: frozenset[str] = NO_NAMES
+    passes: dict[str, str] = field(default_factory=dict[str, str])
     async_with: bool = False
     async_for: bool = False
     create: str = ""
@@ -116,6 +121,8 @@ class Rules:
         bridged: Modules of extensions that :func:`bridge_flask` makes work.
         fixtures: The types of fixtures of pytest plugins.
         removed: Attributes that applications no longer have, and what to write instead.
+        settings: Extensions whose settings the helper refuses if it does not know them, and the
+            name of the helper.
         setting_values: Values of settings that have other names now.
         elsewhere: The rules for calls that do not run on the event loop, by name.
     """
@@ -126,6 +133,7 @@ class Rules:
     bridged: frozenset[str]
     fixtures: dict[str, str]
     removed: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict[str, str])
     setting_values: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     elsewhere: dict[str, NameRule] = field(default_factory=dict[str, NameRule])
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
@@ -194,6 +202,7 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     bridged: set[str] = set()
     fixtures: dict[str, str] = {}
     removed: dict[str, str] = {}
+    settings: dict[str, str] = {}
     setting_values: dict[str, dict[str, str]] = {}
     elsewhere: dict[str, NameRule] = {}
     for name, text in _texts(folders, data=data):
@@ -210,6 +219,7 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
             bridged.update(table.pop("bridged", ()))
             fixtures.update(table.pop("fixtures", {}))
             removed.update(table.pop("removed", {}))
+            settings.update(table.pop("settings", {}))
             setting_values.update(table.pop("setting_values", {}))
             if table:
                 raise RuleError(f"unknown key {next(iter(table))!r}")
@@ -217,7 +227,15 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
             raise RuleError(f"{name}: {error}") from error
     bridged -= modules.keys()
     return Rules(
-        names, types, modules, frozenset(bridged), fixtures, removed, setting_values, elsewhere
+        names,
+        types,
+        modules,
+        frozenset(bridged),
+        fixtures,
+        removed,
+        settings,
+        setting_values,
+        elsewhere,
     )
 
 
@@ -234,6 +252,8 @@ def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:
                 yield str(path), path.read_text(encoding="utf-8")
             except OSError as error:
                 raise RuleError(f"{path}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise RuleError(f"{path}: it is not stored in UTF-8") from error
 
 
 def _rule(rule: type[Any], data: Any) -> Any:
