@@ -67,7 +67,9 @@ def _compare(plan: Plan, application: FoundApplication) -> bool:
     def version(folder: Path) -> ApplicationVersion:
         return ApplicationVersion(application.name, folder, folder / application.folder)
 
-    with copied(plan.folder) as before, copied(plan.folder, plan.changes) as after:
+    # An old application can only be loaded after it is modernised.
+    original = copied(plan.folder, plan.modernised)
+    with original as before, copied(plan.folder, plan.changes) as after:
         compared = asyncio.run(compare_versions(version(before), version(after)))
     total = len(compared.equal) + len(compared.different) + len(compared.unstable)
     click.echo(

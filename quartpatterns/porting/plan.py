@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import libcst as cst
@@ -56,6 +56,7 @@ def make_plan(
         for each in project.unreadable
     ]
     changes, new = modernise(project, known)
+    modernised = _changes(changes, before)
     texts |= changes
     findings += new
     made: list[MadeAsync] = []
@@ -67,11 +68,7 @@ def make_plan(
         texts |= _async_texts(analysis, known)
         findings += find_problems(analysis, known)
         made = _made_async(analysis)
-    files = [
-        FileChange(name, before.get(name), text)
-        for name, text in sorted(texts.items())
-        if before.get(name) != text
-    ]
+    files = _changes(texts, before)
     if stage in ("async", "data") and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
         options = pytest_options(folder, greenlets=any(b"LazySQLAlchemy" in text for text in after))
@@ -84,7 +81,16 @@ def make_plan(
         findings=tuple(_sorted(findings)),
         made_async=tuple(made),
         applications=tuple(applications),
+        modernised=tuple(modernised),
     )
+
+
+def _changes(texts: Mapping[str, bytes], before: Mapping[str, bytes]) -> list[FileChange]:
+    return [
+        FileChange(name, before.get(name), text)
+        for name, text in sorted(texts.items())
+        if before.get(name) != text
+    ]
 
 
 def _check_flask(project: SourceProject, rules: Rules) -> None:

@@ -109,6 +109,7 @@ class Plan:
         findings: What a person has to look at.
         made_async: The functions that become asynchronous.
         applications: The applications before the port, without those of tests.
+        modernised: The files that change in the stage ``modernise``. They are Flask's.
     """
 
     folder: Path
@@ -118,6 +119,7 @@ class Plan:
     findings: tuple[PortFinding, ...]
     made_async: tuple[MadeAsync, ...]
     applications: tuple[FoundApplication, ...] = ()
+    modernised: tuple[FileChange, ...] = ()
 
     def with_findings(self, findings: Iterable[PortFinding]) -> Plan:
         """Return the plan with more findings."""

@@ -77,7 +77,7 @@ def test_responses(tmp_path: Path) -> None:
     assert "1 of 1 case failed: GET /class: " in found.stderr
     assert "GET /class · body" in found.stderr
     assert "original  Flask\n    port      FaithfulQuart\n" in found.stderr
-    assert "Nothing is written, because tests fail or responses differ" in found.stderr
+    assert "or responses differ. --force writes." in found.stderr
     assert run(shop / "shop", "--no-parity").exit_code == 0
 
 
