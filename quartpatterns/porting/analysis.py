@@ -96,6 +96,7 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        threadable: The calls that wait, and that can be sent to a thread.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
         closings: The calls of ``closing()`` that have to be ``aclosing()``.
@@ -124,6 +125,7 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
         self.closings: set[cst.CSTNode] = set()
@@ -155,6 +157,12 @@ class Analysis:
         info.loops[node] = file
         if info.asynchronous:
             self.make_for(node, file, f"{info.name}()")
+
+    def use_list(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Note that a function gets a generator of the project, and iterates over it."""
+        info.lists[node] = file
+        if info.asynchronous:
+            self.collect(node, file, f"{info.name}()")
 
     def make_with(self, item: cst.WithItem, file: PythonFile, reason: str) -> None:
         """Make a context manager asynchronous."""
@@ -196,7 +204,7 @@ class Analysis:
 
     def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if isinstance(place, cst.FunctionDef):
             if info := self.functions.get(place):
                 self.make_async(info, f"{reason} on line {file.line(node)}")
@@ -204,7 +212,7 @@ class Analysis:
         where, remedy = CANNOT_AWAIT[type(place)]
         self.problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
 
-    def _place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
+    def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
         """Return the function, lambda, class or module whose body contains *node*."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -235,6 +243,10 @@ class Analysis:
                 *info.loops.items(),
                 *info.iterations.items(),
             ):
+                if file.is_test and not info.file.is_test:
+                    continue  # A test runs before or beside the application.
+                if node in self.in_threads:
+                    continue
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
@@ -254,7 +266,7 @@ class Analysis:
 
     def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether *node* is in a function that runs on the event loop, and can await."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
             return False
         return place in self.known.functions
@@ -269,7 +281,7 @@ class Analysis:
             awaited: Whether it has to be awaited.
         """
         here = self.runs_on_loop(node, file)
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not awaited and not (
             isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
         ):
@@ -290,7 +302,7 @@ class Analysis:
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
-        info = self.functions.get(self._place(node, file))
+        info = self.functions.get(self.place(node, file))
         return info is not None and info.asynchronous
 
     def make_async(self, info: FunctionInfo, reason: str) -> None:
@@ -334,6 +346,8 @@ class Analysis:
             self.make_with(item, file, f"{info.name}()")
         for loop, file in [*info.loops.items()]:
             self.make_for(loop, file, f"{info.name}()")
+        for argument, file in [*info.lists.items()]:
+            self.collect(argument, file, f"{info.name}()")
         for peer in self._peers(info):
             self.make_async(peer, f"{info.name}() is called in the same place")
 

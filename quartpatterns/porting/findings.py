@@ -68,6 +68,8 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
         for node, file in info.iterations.items() if info.is_new else ():
             parent = file.parents[node]
             call = file.parents[parent]
+            if node in analysis.collected:
+                continue
             if isinstance(parent, cst.From | cst.StarredElement) or (
                 isinstance(parent, cst.Arg)
                 and isinstance(call, cst.Call)

@@ -72,6 +72,7 @@ class FunctionInfo:
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
             ``contextmanager``.
         calls, with_items, loops: The places that use it.
+        lists: The arguments of functions that iterate over a generator.
         iterations: The calls of a generator.
         escapes: The places that pass it to other code, and to which.
         peers: Functions that are called in the same place.
@@ -96,6 +97,7 @@ class FunctionInfo:
         default_factory=dict[cst.WithItem, PythonFile]
     )
     loops: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
+    lists: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
     escapes: dict[cst.CSTNode, str] = field(default_factory=dict[cst.CSTNode, str])
     peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
 

@@ -63,8 +63,8 @@ CASES = {
         "def parts():\n    yield helper('a')\n    return 1\n",
         ("breaks", 2, "parts() cannot be an asynchronous generator", "return no value"),
     ),
-    "a list of an asynchronous generator": (
-        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return ''.join(parts())\n",
+    "an item of an asynchronous generator": (
+        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return next(parts())\n",
         ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
     ),
     "items of an asynchronous generator": (
