@@ -14,7 +14,7 @@ import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.replacing import Replacement
-from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
 
 __all__ = ["Analysis", "OnTheLoop", "Problem"]
@@ -97,6 +97,7 @@ class Analysis:
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
         threadable: The calls that wait, and that can be sent to a thread.
+        unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
         closings: The calls of ``closing()`` that have to be ``aclosing()``.
@@ -126,6 +127,7 @@ class Analysis:
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
+        self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
         self.closings: set[cst.CSTNode] = set()
@@ -386,6 +388,13 @@ class Analysis:
             elif isinstance(base, ProjectClass):
                 found |= self.external_bases(base.info)
         return found
+
+    def note_difference(
+        self, node: cst.CSTNode, file: PythonFile, name: str, rule: NameRule
+    ) -> None:
+        """Note that something differs on Quart, if its rule says so."""
+        if rule.differs:
+            self.problem("differs", file, node, f"{name} differs on Quart", rule.differs)
 
     def problem(
         self, kind: str, file: PythonFile, node: cst.CSTNode, reason: str, remedy: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.models import ENTITY, MODEL
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import (
     NOTHING,
@@ -65,7 +66,12 @@ class Attributes:
                 return self.flow.read((inner, name))
             return self._module_attribute(owner.file, name)
         if isinstance(owner, ProjectClass):
-            own = self.of_class(owner.info, name)
+            own = frozenset(
+                Function(value.info, Instance(owner.info))
+                if isinstance(value, Function) and "classmethod" in value.info.kinds
+                else value
+                for value in self.of_class(owner.info, name)
+            )
             return own or self._inherited_attribute(owner.info, name, node, scope)
         if isinstance(owner, Instance):
             if isinstance(owner.type, ClassInfo):
@@ -124,6 +130,12 @@ class Attributes:
                 found.add(Method(type_name, name))
             if rule.open:
                 found |= self.flow.read((type_name, name))
+        if type_name == ENTITY:
+            for model in self.flow.read(MODEL):
+                if isinstance(model, ProjectClass):
+                    found |= self.of_instance(Instance(model.info), model.info, name, node, scope)
+        if type_name in (ENTITY, MODEL) and name in self.evaluator.relationships:
+            found.add(Instance(self.evaluator.relationships[name]))
         return frozenset(found)
 
     def of_class(self, info: ClassInfo, name: str) -> Values:

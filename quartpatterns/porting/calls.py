@@ -9,6 +9,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.models import EXTENSION
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.replacing import PATCHES, Replacing
 from quartpatterns.porting.rules import NameRule
@@ -81,13 +82,8 @@ class Calls:
                 found |= self._call_method(function, node, arguments, scope)
             elif isinstance(function, Name):
                 found |= self._call_name(function.name, node, arguments, scope)
-            elif isinstance(function, Instance) and isinstance(function.type, ClassInfo):
-                for method in self.evaluator.attributes.of_instance(
-                    function, function.type, "__call__", node, scope
-                ):
-                    if isinstance(method, Function):
-                        self.bind(method, arguments)
-                        found |= self.call_function(method.info, node, scope)
+            elif isinstance(function, Instance):
+                found |= self._call_instance(function, node, arguments, scope)
         self.result.unify(targets)
         if not functions:
             where = scope.file.source(node.func)
@@ -129,7 +125,12 @@ class Calls:
         """Pass arguments to the parameters of a function."""
         params = function.info.node.params
         names = positional_names(params)
-        if function.instance is not None and names and "staticmethod" not in function.info.kinds:
+        owner = function.instance
+        if owner is not None and names and "staticmethod" not in function.info.kinds:
+            first: Value = owner
+            if "classmethod" in function.info.kinds and isinstance(owner.type, ClassInfo):
+                first = ProjectClass(owner.type)
+            self.flow.add((function.info.scope, names[0]), {first})
             names = names[1:]
         position = 0
         for values, arg in arguments:
@@ -159,6 +160,25 @@ class Calls:
             return frozenset({Items(self.flow.read((info, "yield")))}) | {Context(info)}
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
+
+    def _call_instance(
+        self,
+        instance: Instance,
+        node: cst.Call,
+        arguments: list[tuple[Values, cst.Arg]],
+        scope: Scope,
+    ) -> Values:
+        """Call an object that has ``__call__``."""
+        if isinstance(instance.type, str):
+            return self._call_method(Method(instance.type, "__call__"), node, arguments, scope)
+        found: set[Value] = set()
+        for method in self.evaluator.attributes.of_instance(
+            instance, instance.type, "__call__", node, scope
+        ):
+            if isinstance(method, Function):
+                self.bind(method, arguments)
+                found |= self.call_function(method.info, node, scope)
+        return frozenset(found)
 
     def _create(
         self, info: ClassInfo, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
@@ -253,16 +273,15 @@ class Calls:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
         if rule.blocks:
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
-        if rule.differs:
-            self.result.problem(
-                "differs", scope.file, node, f"{name}() differs on Quart", rule.differs
-            )
+        self.result.note_difference(node, scope.file, f"{name}()", rule)
         found: set[Value] = set()
         if rule.returns:
             found.add(Instance(rule.returns))
         if name == "flask.Flask":
             self.result.applications.add(node)
         for values, arg in arguments:
+            if rule.returns == EXTENSION and arg.keyword and arg.keyword.value == "model_class":
+                self.flow.add((EXTENSION, "Model"), values)
             if rule.accepts or rule.views:
                 for value in values:
                     if isinstance(value, Function):
@@ -357,7 +376,9 @@ class Calls:
 
     def escape(self, values: Values, node: cst.CSTNode, scope: Scope, where: str) -> None:
         """Note functions and asynchronous objects that code outside the project gets."""
-        harmless = where.endswith("[...]") or where.removesuffix("()") in HARMLESS
+        harmless = (
+            where.endswith(("[...]", "event.listen()")) or where.removesuffix("()") in HARMLESS
+        )
         for value in values:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)

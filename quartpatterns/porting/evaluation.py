@@ -15,6 +15,7 @@ from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow
+from quartpatterns.porting.models import MODEL, MODELS, relationships
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.rules import Rules
@@ -71,6 +72,7 @@ class Evaluator:
         self.calls = Calls(self)
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._begun: set[FunctionInfo] = set()
+        self.relationships = relationships(project.files)
         for file in project.files:
             self.scopes.update(build_scopes(file))
         for file in project.files:
@@ -167,6 +169,7 @@ class Evaluator:
         for default in _defaults(node.params):
             self.evaluate(default, scope)
         value: Values = frozenset({Function(info)})
+        info.routed = False
         for decorator in reversed(node.decorators):
             value = self.calls.decorate(decorator, value, info, scope)
         if info.fixture:
@@ -251,9 +254,14 @@ class Evaluator:
                 info.bases.add(value)
                 if isinstance(value, ProjectClass):
                     value.info.subclasses.add(info)
+                elif isinstance(value, Name) and (rule := self.rules.names.get(value.name)):
+                    self.result.note_difference(base, scope.file, value.name, rule)
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
-        if "flask.views.View" in self.result.external_bases(info):
+        bases = self.result.external_bases(info)
+        if not bases.isdisjoint(MODELS):
+            self.flow.add(MODEL, {ProjectClass(info)})
+        if "flask.views.View" in bases:
             for name in VIEW_METHODS:
                 for value in self.flow.read((info.scope, name)):
                     if isinstance(value, Function):
@@ -388,7 +396,12 @@ class Evaluator:
 
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
-        for owner in self.evaluate(node.value, scope):
+        owners = self.evaluate(node.value, scope)
+        if owners:
+            self.result.unknown.pop(node, None)
+        else:
+            self.result.unknown[node] = scope.file
+        for owner in owners:
             found |= self.attributes.of(owner, node.attr.value, node, scope)
         return frozenset(found)
 
@@ -450,6 +463,10 @@ class Evaluator:
         values = self.evaluate(node.value, scope)
         for element in node.slice:
             self._children(element, scope)
+        for value in values:
+            if isinstance(value, Instance) and isinstance(value.type, str):
+                if any("__getitem__" in rule.awaited for rule in self.rules.type_rules(value.type)):
+                    self.result.await_(node, scope.file, scope.file.source(node))
         return self.items(values)
 
     def _eval_ifexp(self, node: cst.IfExp, scope: Scope) -> Values:

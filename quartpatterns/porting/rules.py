@@ -114,6 +114,8 @@ class Rules:
         bridged: Modules of extensions that :func:`bridge_flask` makes work.
         fixtures: The types of fixtures of pytest plugins.
         removed: Attributes that applications no longer have, and what to write instead.
+        settings: Extensions whose settings the helper refuses if it does not know them, and the
+            name of the helper.
         setting_values: Values of settings that have other names now.
         elsewhere: The rules for calls that do not run on the event loop, by name.
     """
@@ -124,6 +126,7 @@ class Rules:
     bridged: frozenset[str]
     fixtures: dict[str, str]
     removed: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict[str, str])
     setting_values: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     elsewhere: dict[str, NameRule] = field(default_factory=dict[str, NameRule])
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
@@ -192,6 +195,7 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     bridged: set[str] = set()
     fixtures: dict[str, str] = {}
     removed: dict[str, str] = {}
+    settings: dict[str, str] = {}
     setting_values: dict[str, dict[str, str]] = {}
     elsewhere: dict[str, NameRule] = {}
     for name, text in _texts(folders, data=data):
@@ -208,6 +212,7 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
             bridged.update(table.pop("bridged", ()))
             fixtures.update(table.pop("fixtures", {}))
             removed.update(table.pop("removed", {}))
+            settings.update(table.pop("settings", {}))
             setting_values.update(table.pop("setting_values", {}))
             if table:
                 raise RuleError(f"unknown key {next(iter(table))!r}")
@@ -215,7 +220,15 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
             raise RuleError(f"{name}: {error}") from error
     bridged -= modules.keys()
     return Rules(
-        names, types, modules, frozenset(bridged), fixtures, removed, setting_values, elsewhere
+        names,
+        types,
+        modules,
+        frozenset(bridged),
+        fixtures,
+        removed,
+        settings,
+        setting_values,
+        elsewhere,
     )
 
 
