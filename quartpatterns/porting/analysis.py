@@ -114,6 +114,7 @@ class Analysis:
         bound: The places that use what must stay in one thread, and what that is.
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        threadable: The calls that wait, and that can be sent to a thread.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -146,6 +147,7 @@ class Analysis:
         self.bound: dict[cst.CSTNode, tuple[PythonFile, str]] = {}
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -239,7 +241,7 @@ class Analysis:
 
     def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if isinstance(place, cst.FunctionDef):
             if info := self.functions.get(place):
                 self.make_async(info, f"{reason} on line {file.line(node)}")
@@ -247,7 +249,7 @@ class Analysis:
         where, remedy = CANNOT_AWAIT[type(place)]
         self.problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
 
-    def _place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
+    def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
         """Return the function, lambda, class or module whose body contains *node*."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -283,6 +285,10 @@ class Analysis:
                 *info.loops.items(),
                 *info.iterations.items(),
             ):
+                if file.is_test and not info.file.is_test:
+                    continue  # A test runs before or beside the application.
+                if node in self.in_threads:
+                    continue
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         return called
@@ -295,7 +301,7 @@ class Analysis:
 
     def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether *node* is in a function that runs on the event loop, and can await."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
             return False
         return place in self.known.functions
@@ -310,7 +316,7 @@ class Analysis:
             awaited: Whether it has to be awaited.
         """
         here = self.runs_on_loop(node, file)
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not awaited and not (
             isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
         ):
@@ -331,7 +337,7 @@ class Analysis:
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
-        info = self.functions.get(self._place(node, file))
+        info = self.functions.get(self.place(node, file))
         return info is not None and info.asynchronous
 
     def make_async(self, info: FunctionInfo, reason: str) -> None:

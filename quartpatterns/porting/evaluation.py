@@ -21,6 +21,7 @@ from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_of
 from quartpatterns.porting.selected_views import Prefixes, select_views
+from quartpatterns.porting.threads import send_to_threads
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
@@ -68,6 +69,7 @@ def analyse(project: SourceProject, rules: Rules, only: Sequence[str] = ()) -> A
             evaluator.run()
         found = known | evaluator.result.now_on_the_loop()
         if found == known or not rules.elsewhere:
+            send_to_threads(evaluator.result)
             return evaluator.result
         known = found
 
@@ -189,7 +191,7 @@ class Evaluator:
                     if "__exit__" in rule.blocks:
                         text = f"the end of 'with {value.type}'"
                         remedy = rule.blocks["__exit__"]
-                        self.result.blocking[item.item] = (scope.file, text, remedy)
+                        self.result.blocking[item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):
