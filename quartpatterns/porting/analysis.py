@@ -13,10 +13,21 @@ from dataclasses import dataclass
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, SourceProject
-from quartpatterns.porting.rules import Rules
-from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
+from quartpatterns.porting.replacing import Replacement
+from quartpatterns.porting.rules import NameRule, Rules
+from quartpatterns.porting.values import (
+    ClassInfo,
+    Function,
+    FunctionInfo,
+    Instance,
+    LambdaFunction,
+    Method,
+    Name,
+    ProjectClass,
+    Values,
+)
 
-__all__ = ["Analysis", "Problem"]
+__all__ = ["Analysis", "OnTheLoop", "Problem"]
 
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
@@ -25,6 +36,10 @@ AWAITABLE_SPECIAL = frozenset({"__call__", "__aenter__", "__aexit__", "__anext__
 TAKES_COROUTINES = re.compile(
     r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
     r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
+)
+# What iterates over all items of its arguments at once.
+TAKES_ALL_ITEMS = re.compile(
+    r"^(dict|enumerate|frozenset|list|max|min|set|sorted|sum|tuple)$|\.(extend|join|update)$"
 )
 COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
@@ -57,6 +72,28 @@ class Problem:
     remedy: str
 
 
+@dataclass(frozen=True)
+class OnTheLoop:
+    """What runs on the event loop, as an earlier evaluation has found.
+
+    Attributes:
+        functions: The functions.
+        names: What functions on the event loop call by a name that ``from ... import`` binds: the
+            name of the file, "" if another file imports it, and the full name of the function.
+        moved: The full names of what has moved because functions on the event loop call it.
+    """
+
+    functions: frozenset[cst.CSTNode] = frozenset()
+    names: frozenset[tuple[str, str]] = frozenset()
+    moved: frozenset[str] = frozenset()
+
+    def __or__(self, other: OnTheLoop) -> OnTheLoop:
+        """Return what runs on the event loop by either."""
+        return OnTheLoop(
+            self.functions | other.functions, self.names | other.names, self.moved | other.moved
+        )
+
+
 class Analysis:
     """What to await, and which functions become asynchronous.
 
@@ -73,12 +110,25 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        lambdas: The calls that may call a lambda.
+        cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        unknown: The attributes of objects that the analysis knows nothing about.
+        in_threads: The calls that are sent to a thread.
+        collected: The asynchronous iterators to make lists of.
+        closings: The calls of ``closing()`` that have to be ``aclosing()``.
+        replacements: The calls that replace a function in tests.
+        owners: The modules to write in place of others.
+        strings: The strings that change.
+        imported: The names that ``from ... import`` binds: the file, and the full name.
+        moved: The full names of the functions that are called by other names now.
+        leaks: The objects that have to be awaited, and that other code gets.
         problems: What a person has to look at.
     """
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, known: OnTheLoop) -> None:
         self.project = project
         self.rules = rules
+        self.known = known
         self.awaited: dict[cst.CSTNode, str] = {}
         self.augmented: set[cst.AugAssign] = set()
         self.async_items: set[cst.WithItem] = set()
@@ -91,6 +141,19 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
+        self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.unknown: dict[cst.Attribute, PythonFile] = {}
+        self.in_threads: set[cst.CSTNode] = set()
+        self.collected: set[cst.CSTNode] = set()
+        self.closings: set[cst.CSTNode] = set()
+        self.replacements: dict[cst.CSTNode, Replacement] = {}
+        self.owners: dict[cst.CSTNode, str] = {}
+        self.strings: dict[cst.CSTNode, str] = {}
+        self.imported: set[tuple[str, str]] = set()
+        self.moved: set[str] = set()
+        self._called: set[tuple[str, str]] = set()
+        self.leaks: dict[cst.CSTNode, Problem] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 
     # What is used
@@ -113,6 +176,26 @@ class Analysis:
         if info.asynchronous:
             self.make_for(node, file, f"{info.name}()")
 
+    def use_items(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Note that *node* is a generator of the project."""
+        info.iterations[node] = file
+        if info.asynchronous:
+            self._collect(info, node, file)
+
+    def _collect(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Collect the items of an asynchronous generator where a function takes all of them."""
+        parent = file.parents[node]
+        call = file.parents[parent]
+        if isinstance(parent, cst.StarredElement) or (
+            isinstance(parent, cst.Arg)
+            and isinstance(call, cst.Call)
+            and (parent.star == "*" or TAKES_ALL_ITEMS.search(file.source(call.func)))
+        ):
+            self.collect(node, file, f"{info.name}()")
+        elif isinstance(parent, cst.Assign) and parent.value is node:
+            if any(isinstance(each.target, cst.Tuple | cst.List) for each in parent.targets):
+                self.collect(node, file, f"{info.name}()")
+
     def make_with(self, item: cst.WithItem, file: PythonFile, reason: str) -> None:
         """Make a context manager asynchronous."""
         node = file.parents[item]
@@ -122,6 +205,12 @@ class Analysis:
             self.async_items.add(item)
             self.async_with.add(node)
             self._needs_async(node, file, f"async with {reason}")
+
+    def collect(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
+        """Make a list of an asynchronous iterator, for a function that iterates over it."""
+        if node not in self.collected:
+            self.collected.add(node)
+            self._needs_async(node, file, f"async for {reason}")
 
     def make_for(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make a loop or a part of a comprehension asynchronous."""
@@ -180,17 +269,64 @@ class Analysis:
         """Return the asynchronous functions and what they call: all that runs on the event loop."""
         called: dict[FunctionInfo, set[FunctionInfo]] = defaultdict(set)
         for info in self.functions.values():
-            for node, file in info.calls.items():
+            for node, file in (
+                *info.calls.items(),
+                *info.with_items.items(),
+                *info.loops.items(),
+                *info.iterations.items(),
+            ):
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
-        pending = [info for info in self.functions.values() if info.asynchronous]
+        pending = [info for info in self.functions.values() if info.asynchronous or info.on_loop]
         while pending:
             info = pending.pop()
             if info not in found:
                 found.add(info)
                 pending += called[info]
         return found
+
+    def now_on_the_loop(self) -> OnTheLoop:
+        """Return what runs on the event loop after this evaluation."""
+        functions = frozenset(info.node for info in self.on_the_event_loop())
+        names = {each if each in self.imported else ("", each[1]) for each in self._called}
+        return OnTheLoop(functions, frozenset(names), frozenset(self.moved))
+
+    def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
+        """Return whether *node* is in a function that runs on the event loop, and can await."""
+        place = self._place(node, file)
+        if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
+            return False
+        return place in self.known.functions
+
+    def moves(self, node: cst.Call, file: PythonFile, name: str, *, awaited: bool) -> bool:
+        """Return whether a call that only changes on the event loop is there.
+
+        Arguments:
+            node: The call.
+            file: Its file.
+            name: The full name of what it calls.
+            awaited: Whether it has to be awaited.
+        """
+        here = self.runs_on_loop(node, file)
+        place = self._place(node, file)
+        if not awaited and not (
+            isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
+        ):
+            # A module and __init__() can create it for the functions.
+            here = any(function in file.spans for function in self.known.functions)
+        if not isinstance(node.func, cst.Name):
+            return here
+        # An import binds a name for all of its file.
+        if here:
+            self._called.add((file.name, name))
+        return not self.known.names.isdisjoint({(file.name, name), ("", name)})
+
+    def _can_be_async(self, function: cst.FunctionDef, file: PythonFile) -> bool:
+        info = self.functions.get(function)
+        if info is not None and info.generator and "contextmanager" not in info.kinds:
+            return _only_synchronous(function) is None
+        return not is_synchronous(function, file)
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
@@ -201,8 +337,7 @@ class Analysis:
         """Make a function asynchronous, and everything that calls it."""
         if info.asynchronous:
             return
-        name = info.node.name.value
-        if info.owner and name.startswith(SYNCHRONOUS_PREFIX) and name not in AWAITABLE_SPECIAL:
+        if info.owner and is_synchronous(info.node, info.file):
             self.problem(
                 "breaks",
                 info.file,
@@ -210,6 +345,15 @@ class Analysis:
                 f"{info.name}() cannot be asynchronous, and needs {reason}",
                 "move what is awaited into a method with another name, and await that where the"
                 " object is used",
+            )
+            return
+        if "task" in info.kinds:
+            self.problem(
+                "breaks",
+                info.file,
+                info.node,
+                f"Celery does not await {info.name}(), which needs {reason}",
+                "write the task with quartpatterns.tasks",
             )
             return
         if info.generator and "contextmanager" not in info.kinds:
@@ -230,8 +374,21 @@ class Analysis:
             self.make_with(item, file, f"{info.name}()")
         for loop, file in [*info.loops.items()]:
             self.make_for(loop, file, f"{info.name}()")
+        for node, file in [*info.iterations.items()]:
+            self._collect(info, node, file)
         for peer in self._peers(info):
             self.make_async(peer, f"{info.name}() is called in the same place")
+
+    def is_awaited(self, values: Values) -> bool:
+        """Return whether the result of a call has to be awaited."""
+        return any(
+            (isinstance(value, Function) and value.info.asynchronous)
+            or (
+                isinstance(value, Method)
+                and any(value.name in rule.awaited for rule in self.rules.type_rules(value.type))
+            )
+            for value in values
+        )
 
     def unify(self, targets: list[FunctionInfo]) -> None:
         """Functions that one expression calls are all asynchronous, or none is.
@@ -269,11 +426,25 @@ class Analysis:
                 found |= self.external_bases(base.info)
         return found
 
+    def note_difference(
+        self, node: cst.CSTNode, file: PythonFile, name: str, rule: NameRule
+    ) -> None:
+        """Note that something differs on Quart, if its rule says so."""
+        if rule.differs:
+            self.problem("differs", file, node, f"{name} differs on Quart", rule.differs)
+
     def problem(
         self, kind: str, file: PythonFile, node: cst.CSTNode, reason: str, remedy: str
     ) -> None:
         """Note a place that a person has to look at."""
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
+
+
+def is_synchronous(function: cst.FunctionDef, file: PythonFile) -> bool:
+    """Return whether a function is a method that the interpreter calls without await."""
+    name = function.name.value
+    in_class = isinstance(file.parents.get(file.parents[function]), cst.ClassDef)
+    return in_class and name.startswith(SYNCHRONOUS_PREFIX) and name not in AWAITABLE_SPECIAL
 
 
 def _only_synchronous(function: cst.FunctionDef) -> cst.CSTNode | None:

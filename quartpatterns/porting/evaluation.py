@@ -11,10 +11,11 @@ from functools import partial
 
 import libcst as cst
 
-from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow
+from quartpatterns.porting.models import MODEL, MODELS, relationships
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.rules import Rules
@@ -22,11 +23,13 @@ from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
+    Closing,
     Context,
     Function,
     FunctionInfo,
     Instance,
     Items,
+    LambdaFunction,
     Name,
     ProjectClass,
     ProjectModule,
@@ -41,24 +44,34 @@ VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dis
 
 
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
-    """Return what has to be awaited, and which functions become asynchronous."""
-    evaluator = Evaluator(project, rules)
-    evaluator.flow.run()
-    return evaluator.result
+    """Return what has to be awaited, and which functions become asynchronous.
+
+    What becomes asynchronous says what runs on the event loop, and rules for calls there make more
+    functions asynchronous. So the project is evaluated until nothing is new.
+    """
+    known = OnTheLoop()
+    while True:
+        evaluator = Evaluator(project, rules, known)
+        evaluator.flow.run()
+        found = known | evaluator.result.now_on_the_loop()
+        if found == known or not rules.elsewhere:
+            return evaluator.result
+        known = found
 
 
 class Evaluator:
     """Evaluates statements and expressions, and notes in the result what they need."""
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, known: OnTheLoop) -> None:
         self.project = project
         self.rules = rules
-        self.result = Analysis(project, rules)
+        self.result = Analysis(project, rules, known)
         self.flow = Flow()
         self.attributes = Attributes(self)
         self.calls = Calls(self)
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._begun: set[FunctionInfo] = set()
+        self.relationships = relationships(project.files)
         for file in project.files:
             self.scopes.update(build_scopes(file))
         for file in project.files:
@@ -86,9 +99,22 @@ class Evaluator:
                 self._statement(child, scope)
 
     def _do_assign(self, node: cst.Assign, scope: Scope) -> None:
+        self._middleware(node, scope)
         values = self.evaluate(node.value, scope)
         for target in node.targets:
             self._assign(target.target, values, scope)
+
+    def _middleware(self, node: cst.Assign, scope: Scope) -> None:
+        """Write ``app.asgi_app`` where middleware that exists for ASGI wraps ``app.wsgi_app``."""
+        target, value = node.targets[0].target, node.value
+        if not isinstance(value, cst.Call) or not value.args:
+            return
+        pair = (target, value.args[0].value)
+        if all(isinstance(each, cst.Attribute) and each.attr.value == "wsgi_app" for each in pair):
+            for function in self.evaluate(value.func, scope):
+                rule = self.rules.names.get(function.name) if isinstance(function, Name) else None
+                if rule and rule.kind == "middleware":
+                    self.result.named.update(dict.fromkeys(pair, ("asgi_app", True)))
 
     def _do_annassign(self, node: cst.AnnAssign, scope: Scope) -> None:
         values = self._annotated(node.annotation, scope)
@@ -127,13 +153,21 @@ class Evaluator:
 
     def _enter(self, item: cst.WithItem, value: Value, scope: Scope) -> Values:
         """Return what ``with`` assigns; note that it has to be asynchronous."""
+        if isinstance(value, Closing):
+            self.result.make_with(item, scope.file, scope.file.source(item.item))
+            return value.values
         if isinstance(value, Context):
             self.result.use_with(value.info, item, scope.file)
             return self.flow.read((value.info, "yield"))
         if isinstance(value, Instance):
             if isinstance(value.type, str):
-                if any(rule.async_with for rule in self.rules.type_rules(value.type)):
-                    self.result.make_with(item, scope.file, scope.file.source(item.item))
+                for rule in self.rules.type_rules(value.type):
+                    if rule.async_with:
+                        self.result.make_with(item, scope.file, scope.file.source(item.item))
+                    if "__exit__" in rule.blocks:
+                        text = f"the end of 'with {value.type}'"
+                        remedy = rule.blocks["__exit__"]
+                        self.result.blocking[item.item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):
@@ -147,6 +181,7 @@ class Evaluator:
         for default in _defaults(node.params):
             self.evaluate(default, scope)
         value: Values = frozenset({Function(info)})
+        info.routed = False
         for decorator in reversed(node.decorators):
             value = self.calls.decorate(decorator, value, info, scope)
         if info.fixture:
@@ -231,13 +266,34 @@ class Evaluator:
                 info.bases.add(value)
                 if isinstance(value, ProjectClass):
                     value.info.subclasses.add(info)
+                elif isinstance(value, Name) and (rule := self.rules.names.get(value.name)):
+                    self.result.note_difference(base, scope.file, value.name, rule)
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
-        if "flask.views.View" in self.result.external_bases(info):
+        bases = self.result.external_bases(info)
+        if not bases.isdisjoint(MODELS):
+            self.flow.add(MODEL, {ProjectClass(info)})
+        if "flask.views.View" in bases:
+            views: set[Value] = set()
             for name in VIEW_METHODS:
                 for value in self.flow.read((info.scope, name)):
                     if isinstance(value, Function):
                         self.calls.accept(value.info, view=True)
+                        views.add(value)
+            decorators = self.items(self.attributes.of_class(info, "decorators"))
+            self.calls.decorate_views(decorators, frozenset(views))
+        self._overrides(info)
+
+    def _overrides(self, info: ClassInfo) -> None:
+        """Make methods asynchronous that override those of a library that are awaited."""
+        for base in self.result.external_bases(info):
+            self.flow.add(("subclasses", base), {Instance(info)})
+            for rule in self.rules.type_rules(base):
+                for name in rule.awaited & info.methods.keys():
+                    method = info.methods[name]
+                    self.result.make_async(
+                        method, f"it overrides {base}.{name}(), which is awaited"
+                    )
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:
@@ -259,6 +315,8 @@ class Evaluator:
             return
         for alias in node.names:
             name = dotted_name(alias.name)
+            if source is None:
+                self.result.imported.add((scope.file.name, self.rules.original(f"{module}.{name}")))
             values = self._imported(module, source, name, scope.file)
             target = alias.asname.name if alias.asname else alias.name
             self._assign(target, values, scope)
@@ -314,7 +372,40 @@ class Evaluator:
                     if isinstance(value, Function):
                         self.calls.accept(value.info, view=False)
                 return
-            self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+            if not self.add_items(target.value, values, scope):
+                self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+
+    def add_items(self, node: cst.BaseExpression, values: Values, scope: Scope) -> bool:
+        """Note that a collection gets more items. Return whether it can be followed."""
+        items: Values = frozenset({Items(values)}) if values else NOTHING
+        if isinstance(node, cst.Name):
+            owner = self._defining_scope(node.value, scope)
+            if owner is None:
+                return False
+            followed = self._is_collection(self.flow.read((owner, node.value)))
+            self.flow.add((owner, node.value), items)
+            return followed
+        if isinstance(node, cst.Subscript):
+            return self.add_items(node.value, items, scope)
+        followed = False
+        if isinstance(node, cst.Attribute):
+            for value in self.evaluate(node.value, scope):
+                name = node.attr.value
+                followed |= self._is_collection(self.attributes.of(value, name, node, scope))
+                self.attributes.assign(value, name, items)
+        return followed
+
+    def _is_collection(self, values: Values) -> bool:
+        return any(isinstance(value, Items) or value == Instance("dict") for value in values)
+
+    def _defining_scope(self, name: str, scope: Scope) -> Scope | None:
+        """Return the scope whose variable *name* is in *scope*; None for one of Python."""
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.names and (current is scope or not current.is_class):
+                return current
+            current = current.parent
+        return None
 
     def _store(self, name: str, values: Values, scope: Scope) -> None:
         if name in scope.global_names:
@@ -341,18 +432,19 @@ class Evaluator:
         return frozenset(found)
 
     def _eval_name(self, node: cst.Name, scope: Scope) -> Values:
-        current: Scope | None = scope
-        first = True
-        while current is not None:
-            if node.value in current.names and (first or not current.is_class):
-                return self.flow.read((current, node.value))
-            first = False
-            current = current.parent
-        return self.attributes.external_name(node.value)
+        owner = self._defining_scope(node.value, scope)
+        if owner is None:
+            return self.attributes.external_name(node.value)
+        return self.flow.read((owner, node.value))
 
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
-        for owner in self.evaluate(node.value, scope):
+        owners = self.evaluate(node.value, scope)
+        if owners:
+            self.result.unknown.pop(node, None)
+        else:
+            self.result.unknown[node] = scope.file
+        for owner in owners:
             found |= self.attributes.of(owner, node.attr.value, node, scope)
         return frozenset(found)
 
@@ -360,8 +452,9 @@ class Evaluator:
         return self.evaluate(node.expression, scope)
 
     def _eval_lambda(self, node: cst.Lambda, scope: Scope) -> Values:
-        self.evaluate(node.body, self.scopes[node])
-        return NOTHING
+        inner = self.scopes[node]
+        self.flow.add((inner, "return"), self.evaluate(node.body, inner))
+        return frozenset({LambdaFunction(inner, node)})
 
     def _comprehension(self, node: cst.BaseComp, scope: Scope) -> Scope:
         inner = self.scopes[node]
@@ -414,6 +507,10 @@ class Evaluator:
         values = self.evaluate(node.value, scope)
         for element in node.slice:
             self._children(element, scope)
+        for value in values:
+            if isinstance(value, Instance) and isinstance(value.type, str):
+                if any("__getitem__" in rule.awaited for rule in self.rules.type_rules(value.type)):
+                    self.result.await_(node, scope.file, scope.file.source(node))
         return self.items(values)
 
     def _eval_ifexp(self, node: cst.IfExp, scope: Scope) -> Values:

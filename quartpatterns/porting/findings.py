@@ -11,11 +11,14 @@ from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.settings import refused_settings
 
 __all__ = ["find_problems"]
 
-# Functions that iterate over what they get.
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+# Methods of collections and strings, which have too many namesakes.
+OF_COLLECTIONS = {*dir(dict), *dir(list), *dir(set), *dir(str)}
+# Functions that iterate over what they get.
 CONSUMERS = re.compile(
     r"^(all|any|dict|enumerate|filter|frozenset|iter|list|map|max|min|next|set|sorted|sum|tuple|zip)$"
     r"|\.join$"
@@ -28,10 +31,13 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_problems(analysis),
         *_escapes(analysis),
         *_iterations(analysis),
+        *_lambdas(analysis),
+        *_unknown_methods(analysis),
         *_blocking(analysis),
         *_unknown_extensions(analysis, rules),
         *_imports(analysis, rules),
         *_setups(analysis),
+        *_settings(analysis, rules),
     ]
 
 
@@ -42,7 +48,7 @@ def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: st
 
 
 def _problems(analysis: Analysis) -> Iterator[PortFinding]:
-    for problem in analysis.problems.values():
+    for problem in (*analysis.problems.values(), *analysis.leaks.values()):
         yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
 
 
@@ -68,6 +74,8 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
         for node, file in info.iterations.items() if info.is_new else ():
             parent = file.parents[node]
             call = file.parents[parent]
+            if node in analysis.collected and analysis.can_await(node, file):
+                continue
             if isinstance(parent, cst.From | cst.StarredElement) or (
                 isinstance(parent, cst.Arg)
                 and isinstance(call, cst.Call)
@@ -80,6 +88,37 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
                     f"{info.name}() is an asynchronous generator now",
                     "use 'async for', or a list of it: [each async for each in ...]",
                 )
+
+
+def _lambdas(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield lambdas that are called where an asynchronous function is called as well."""
+    for node, lambdas in analysis.lambdas.items():
+        for each in lambdas if node in analysis.awaited else ():
+            yield finding(
+                "breaks",
+                each.scope.file,
+                each.node,
+                f"it is called in the same place as {analysis.awaited[node]}, which is awaited",
+                "write a function with 'async def'",
+            )
+
+
+def _unknown_methods(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield calls that may be those of methods that became asynchronous."""
+    methods = {
+        info.node.name.value: info
+        for info in analysis.functions.values()
+        if info.is_new and info.owner and not info.view and not info.generator
+    }
+    for node, file in analysis.unknown.items():
+        info = methods.get(node.attr.value)
+        call = file.parents[node]
+        if info is None or node.attr.value in OF_COLLECTIONS or info.file.is_test > file.is_test:
+            continue
+        if isinstance(call, cst.Call) and call.func is node:
+            if not isinstance(file.parents[call], cst.Await):
+                why = f"{info.name}() is asynchronous now, and may be what this calls"
+                yield finding("differs", file, call, why, "write 'await' if it is")
 
 
 def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
@@ -104,7 +143,8 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
             else:
                 continue
             top = module.partition(".")[0]
-            if top.startswith("flask_") and top not in rules.bridged:
+            known = top in rules.bridged or module in rules.modules
+            if top.startswith("flask_") and not known:
                 yield finding(
                     "differs",
                     file,
@@ -143,3 +183,8 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
         if info.is_new and info.file.is_test and not info.fixture and SETUP.match(name):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
             yield finding("breaks", info.file, info.node, why, "write an asynchronous fixture")
+
+
+def _settings(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
+    for file, node, why, remedy in refused_settings(analysis.project, rules):
+        yield finding("breaks", file, node, why, remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,18 @@ class NameRule:
         awaited: Whether a call has to be awaited.
         accepts: Whether functions that are passed to it can be asynchronous.
         views: Whether functions that are passed to it handle requests.
+        passes: The type of the last argument that these functions get.
         transparent: Whether, as a decorator, it returns a function that is called alike.
-        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
+        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on. A
+            ``proxy`` stands for what the function returns, and ``middleware`` wraps applications.
         replace: The full name to import instead, in the stage ``modernise``.
         port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.
         unwrap: An attribute of the old object that is the new one.
         keywords: Keyword arguments that have other names now.
+        on_loop: Whether only calls that run on the event loop are ported. The others keep the rule
+            that this one replaces.
+        thread: Whether calls that run on the event loop are sent to a thread.
         blocks: Why a call stops the event loop, and what to write instead.
         report: Why it cannot be ported, and what to write instead.
         differs: What is different on Quart, and what to look at.
@@ -45,6 +50,7 @@ class NameRule:
     awaited: bool = False
     accepts: bool = False
     views: bool = False
+    passes: str = ""
     transparent: bool = False
     kind: str = ""
     replace: str = ""
@@ -52,6 +58,8 @@ class NameRule:
     method: str = ""
     unwrap: str = ""
     keywords: dict[str, str] = field(default_factory=dict[str, str])
+    on_loop: bool = False
+    thread: bool = False
     blocks: str = ""
     report: str = ""
     differs: str = ""
@@ -69,11 +77,14 @@ class TypeRule:
         returns: The types of what methods return.
         accepts: Methods, whose arguments can be asynchronous functions.
         views: Methods, whose arguments are functions that handle requests.
+        passes: The types of the last argument that functions get which are passed to methods.
         async_with: Whether ``with`` becomes ``async with``.
         async_for: Whether ``for`` becomes ``async for``.
         create: A coroutine method that creates instances in place of the class.
         items: The type of its items.
         open: Whether users assign attributes of their own, as to ``flask.g``.
+        thread: Methods whose calls on the event loop are sent to a thread.
+        escapes: What to write if code outside of the project gets an object of this type.
         blocks: Methods that stop the event loop, and what to write instead.
         report: Methods and attributes that cannot be ported, and what to write instead.
     """
@@ -85,11 +96,14 @@ class TypeRule:
     returns: dict[str, str] = field(default_factory=dict[str, str])
     accepts: frozenset[str] = NO_NAMES
     views: frozenset[str] = NO_NAMES
+    passes: dict[str, str] = field(default_factory=dict[str, str])
     async_with: bool = False
     async_for: bool = False
     create: str = ""
     items: str = ""
     open: bool = False
+    thread: frozenset[str] = NO_NAMES
+    escapes: str = ""
     blocks: dict[str, str] = field(default_factory=dict[str, str])
     report: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -105,6 +119,10 @@ class Rules:
         bridged: Modules of extensions that :func:`bridge_flask` makes work.
         fixtures: The types of fixtures of pytest plugins.
         removed: Attributes that applications no longer have, and what to write instead.
+        settings: Extensions whose settings the helper refuses if it does not know them, and the
+            name of the helper.
+        setting_values: Values of settings that have other names now.
+        elsewhere: The rules for calls that do not run on the event loop, by name.
     """
 
     names: dict[str, NameRule]
@@ -113,16 +131,28 @@ class Rules:
     bridged: frozenset[str]
     fixtures: dict[str, str]
     removed: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    setting_values: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    elsewhere: dict[str, NameRule] = field(default_factory=dict[str, NameRule])
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        old_modules = {new: old for old, new in self.modules.items()}
-        for name, rule in self.names.items():
-            if rule.port:
-                self._ported[rule.port] = name
-                module, _, rest = rule.port.rpartition(".")
-                if module in old_modules:  # `import niquests as requests; requests.aget`
-                    self._ported[f"{old_modules[module]}.{rest}"] = name
+        old_modules: dict[str, str] = {}
+        for old, new in self.modules.items():
+            old_modules.setdefault(new, old)
+        for name, rule in [*self.names.items()]:
+            if not rule.port:
+                continue
+            module, _, rest = rule.port.rpartition(".")
+            new_names = [rule.port]
+            if module in old_modules:  # `import niquests as requests; requests.aget`
+                new_names.append(f"{old_modules[module]}.{rest}")
+            for new_name in new_names:
+                if rule.on_loop:  # The old name stays in the project, too.
+                    self.names[new_name] = replace(rule, port="", on_loop=False)
+                    self._ported[new_name] = new_name
+                else:
+                    self._ported[new_name] = name
 
     def original(self, name: str) -> str:
         """Return the name of Flask for a name that the port has imported instead.
@@ -154,7 +184,8 @@ class Rules:
 def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     """Return the rules of this package and those of the TOML files in *folders*.
 
-    A later rule replaces an earlier one of the same name.
+    A later rule replaces an earlier one of the same name. Where it is for calls on the event loop
+    only, the earlier one remains for the others.
 
     Arguments:
         folders: TOML files, or folders that contain some.
@@ -169,22 +200,41 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     bridged: set[str] = set()
     fixtures: dict[str, str] = {}
     removed: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    setting_values: dict[str, dict[str, str]] = {}
+    elsewhere: dict[str, NameRule] = {}
     for name, text in _texts(folders, data=data):
         try:
-            data = tomllib.loads(text)
-            for full_name, rule in data.pop("names", {}).items():
-                names[full_name] = _rule(NameRule, rule)
-            for type_name, rule in data.pop("types", {}).items():
+            table = tomllib.loads(text)
+            for full_name, rule in table.pop("names", {}).items():
+                new = _rule(NameRule, rule)
+                if new.on_loop or new.thread:
+                    elsewhere[full_name] = names.get(full_name, NameRule())
+                names[full_name] = new
+            for type_name, rule in table.pop("types", {}).items():
                 types[type_name] = _rule(TypeRule, rule)
-            modules.update(data.pop("modules", {}))
-            bridged.update(data.pop("bridged", ()))
-            fixtures.update(data.pop("fixtures", {}))
-            removed.update(data.pop("removed", {}))
-            if data:
-                raise RuleError(f"unknown key {next(iter(data))!r}")
+            modules.update(table.pop("modules", {}))
+            bridged.update(table.pop("bridged", ()))
+            fixtures.update(table.pop("fixtures", {}))
+            removed.update(table.pop("removed", {}))
+            settings.update(table.pop("settings", {}))
+            setting_values.update(table.pop("setting_values", {}))
+            if table:
+                raise RuleError(f"unknown key {next(iter(table))!r}")
         except (RuleError, TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from error
-    return Rules(names, types, modules, frozenset(bridged), fixtures, removed)
+    bridged -= modules.keys()
+    return Rules(
+        names,
+        types,
+        modules,
+        frozenset(bridged),
+        fixtures,
+        removed,
+        settings,
+        setting_values,
+        elsewhere,
+    )
 
 
 def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:
@@ -200,6 +250,8 @@ def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:
                 yield str(path), path.read_text(encoding="utf-8")
             except OSError as error:
                 raise RuleError(f"{path}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise RuleError(f"{path}: it is not stored in UTF-8") from error
 
 
 def _rule(rule: type[Any], data: Any) -> Any:
