@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 from sqlalchemy.util import await_only
@@ -129,4 +129,4 @@ def wait_in_greenlet(awaitable: Awaitable[T] | T) -> T:
     if isawaitable(awaitable):
         result: T = await_only(awaitable)
         return result
-    return cast("T", awaitable)  # Inside of SQLAlchemy's own code, a query returns its result.
+    return awaitable  # Inside of SQLAlchemy's own code, a query returns its result.
