@@ -73,6 +73,7 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        threads: The calls that create a thread, and the functions that run in it.
         problems: What a person has to look at.
     """
 
@@ -91,6 +92,7 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.threads: dict[cst.Call, set[FunctionInfo]] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 
     # What is used
@@ -140,7 +142,11 @@ class Analysis:
         ):
             inner, parent = parent, file.parents.get(parent)
         call = file.parents.get(parent) if isinstance(parent, cst.Arg) else None
-        if isinstance(call, cst.Call) and TAKES_COROUTINES.search(file.source(call.func)):
+        if isinstance(call, cst.Call) and (
+            TAKES_COROUTINES.search(file.source(call.func))
+            # Thread(target=asyncio.run, args=[function()])
+            or any(file.source(arg.value) == "asyncio.run" for arg in call.args)
+        ):
             return
         self.awaited[node] = reason
         self._needs_async(node, file, f"await {reason}")
@@ -184,7 +190,17 @@ class Analysis:
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
-        pending = [info for info in self.functions.values() if info.asynchronous]
+        in_threads = {
+            info
+            for infos in self.threads.values()
+            for info in infos
+            if not info.calls and not info.escapes
+        }
+        pending = [
+            info
+            for info in self.functions.values()
+            if info.asynchronous and info not in in_threads
+        ]
         while pending:
             info = pending.pop()
             if info not in found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from quartpatterns.porting.parameters import all_parameters, positional_names
+from quartpatterns.porting.project import dotted_name
 from quartpatterns.porting.rules import NameRule
 from quartpatterns.porting.scopes import function_of
 from quartpatterns.porting.values import (
@@ -184,6 +185,8 @@ class Calls:
             found.add(Instance(rule.returns))
         if name == "flask.Flask":
             self.result.applications.add(node)
+        if name == "threading.Thread":
+            arguments = self._thread(node, arguments, scope)
         for values, arg in arguments:
             if rule.accepts or rule.views:
                 for value in values:
@@ -195,6 +198,47 @@ class Calls:
         if rule.transparent or rule.kind:
             found.add(Name(name))
         return frozenset(found)
+
+    def _thread(
+        self, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
+    ) -> list[tuple[Values, cst.Arg]]:
+        """Note the function of a thread, and return the arguments that remain.
+
+        If it becomes asynchronous, ``asyncio.run()`` runs it in the thread.
+        """
+        keywords = {arg.keyword.value for arg in node.args if arg.keyword is not None}
+        if "kwargs" in keywords:
+            return arguments
+        for values, arg in arguments:
+            functions = {each.info for each in values if isinstance(each, Function)}
+            if (
+                functions
+                and len(functions) == len(values)
+                and arg.keyword is not None
+                and arg.keyword.value == "target"
+                and dotted_name(arg.value)
+            ):
+                self.result.threads.setdefault(node, set()).update(functions)
+                self.result.unify(list(functions))
+                for value in values:
+                    if isinstance(value, Function):
+                        self.bind(value, self._thread_arguments(node, scope))
+                return [each for each in arguments if each[1] is not arg]
+        return arguments
+
+    def _thread_arguments(
+        self, node: cst.Call, scope: Scope
+    ) -> list[tuple[Values, cst.Arg]]:
+        """Return what a thread passes to its function."""
+        for arg in node.args:
+            if arg.keyword is None or arg.keyword.value != "args":
+                continue
+            if isinstance(arg.value, cst.Tuple | cst.List):
+                return [
+                    (self.evaluator.evaluate(element.value, scope), cst.Arg(element.value))
+                    for element in arg.value.elements
+                ]
+        return []
 
     def _super(self, scope: Scope) -> Values:
         info = function_of(scope)
@@ -216,7 +260,7 @@ class Calls:
                 value.info.escapes.setdefault(node, where)
 
     def accept(self, info: FunctionInfo, *, view: bool) -> None:
-        if view and not info.view and not info.decorator:
+        if view and not info.view and not info.decorator and not info.unknown_decorators:
             info.view = True
             self.result.make_async(info, "the application calls it for requests")
 

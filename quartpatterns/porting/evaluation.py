@@ -16,7 +16,12 @@ from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow
 from quartpatterns.porting.parameters import all_parameters, positional_names
-from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
+from quartpatterns.porting.project import (
+    PythonFile,
+    SourceProject,
+    absolute_module,
+    dotted_name,
+)
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_of
 from quartpatterns.porting.values import (
@@ -36,9 +41,6 @@ from quartpatterns.porting.values import (
 )
 
 __all__ = ["analyse"]
-
-VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dispatch_request")
-
 
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
     """Return what has to be awaited, and which functions become asynchronous."""
@@ -233,11 +235,15 @@ class Evaluator:
                     value.info.subclasses.add(info)
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
-        if "flask.views.View" in self.result.external_bases(info):
-            for name in VIEW_METHODS:
+        for base in self.result.external_bases(info):
+            for name in {name for rule in self.rules.type_rules(base) for name in rule.overrides}:
                 for value in self.flow.read((info.scope, name)):
-                    if isinstance(value, Function):
+                    if not isinstance(value, Function):
+                        continue
+                    if base == "flask.views.View":
                         self.calls.accept(value.info, view=True)
+                    else:
+                        self.result.make_async(value.info, f"{base} awaits it")
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:
@@ -249,7 +255,7 @@ class Evaluator:
                 self._store(top, self._module(top, scope.file), scope)
 
     def _do_importfrom(self, node: cst.ImportFrom, scope: Scope) -> None:
-        module = self._absolute(node, scope.file)
+        module = absolute_module(node, scope.file)
         source = self.project.resolve(module, scope.file)
         if isinstance(node.names, cst.ImportStar):
             if source:
@@ -275,15 +281,6 @@ class Evaluator:
         if submodule and name not in self.scopes[source.tree].names:
             values |= {ProjectModule(submodule)}
         return values
-
-    def _absolute(self, node: cst.ImportFrom, file: PythonFile) -> str:
-        module = dotted_name(node.module) if node.module else ""
-        if not node.relative:
-            return module
-        parts = file.module.split(".")
-        levels = len(node.relative) - (1 if file.is_package else 0)
-        parts = parts[: len(parts) - levels] if levels else parts
-        return ".".join([*parts, module] if module else parts)
 
     def _module(self, full: str, file: PythonFile) -> Values:
         full = self.rules.original(full)

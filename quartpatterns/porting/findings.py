@@ -8,7 +8,13 @@ from collections.abc import Iterator
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
-from quartpatterns.porting.project import PythonFile, dotted_name
+from quartpatterns.porting.project import (
+    PythonFile,
+    absolute_module,
+    dotted_name,
+    imported_modules,
+    is_extension,
+)
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 
@@ -53,12 +59,15 @@ def _escapes(analysis: Analysis) -> Iterator[PortFinding]:
             continue
         for node, where in info.escapes.items():
             file = _file_of(node, analysis) or info.file
+            remedy = "check that it accepts asynchronous functions, or give it another function"
+            if isinstance(node, cst.Decorator) and not info.file.is_test:
+                remedy = "remove @async_to_sync if it accepts asynchronous functions"
             yield finding(
                 "differs",
                 file,
                 node,
                 f"{info.name}() is asynchronous now, and {where} may call it without await",
-                "check that it accepts asynchronous functions, or give it another function",
+                remedy,
             )
 
 
@@ -97,34 +106,31 @@ def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     for file in analysis.project.files:
         for node in file.spans:
-            if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
-                module = cst.Module([]).code_for_node(node.module)
-            elif isinstance(node, cst.Import):
-                module = cst.Module([]).code_for_node(node.names[0].name)
-            else:
-                continue
-            top = module.partition(".")[0]
-            if top.startswith("flask_") and top not in rules.bridged:
-                yield finding(
-                    "differs",
-                    file,
-                    node,
-                    f"no rule knows {top}",
-                    "read whether it works with bridge_flask(), and add a file of rules",
+            if (
+                isinstance(node, cst.ImportFrom)
+                and not isinstance(node.names, cst.ImportStar)
+                and all(
+                    f"{absolute_module(node, file)}.{dotted_name(alias.name)}" in rules.names
+                    for alias in node.names
                 )
+            ):
+                continue
+            for top in {module.partition(".")[0] for module in imported_modules(node)}:
+                if is_extension(top, file, analysis.project) and top not in rules.bridged:
+                    yield finding(
+                        "differs",
+                        file,
+                        node,
+                        f"no rule knows {top}",
+                        "read whether it works with bridge_flask(), and add a file of rules",
+                    )
 
 
 def _imports(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     """Yield imports of Flask's own modules that stay, and those that hide names."""
     for file in analysis.project.files:
         for node in file.spans:
-            if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
-                modules = [dotted_name(node.module)]
-            elif isinstance(node, cst.Import):
-                modules = [dotted_name(alias.name) for alias in node.names]
-            else:
-                continue
-            for module in modules:
+            for module in imported_modules(node):
                 if module.startswith("flask.") and module not in rules.modules:
                     if not module.startswith("flask.ext"):  # That is reported already.
                         why = f"{module} stays Flask's, and knows no application of Quart"

@@ -5,13 +5,20 @@ from __future__ import annotations
 import libcst as cst
 
 from quartpatterns.porting.findings import finding
-from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
+from quartpatterns.porting.locale_selectors import pass_selectors
+from quartpatterns.porting.project import (
+    PythonFile,
+    SourceProject,
+    dotted_name,
+    imported_modules,
+)
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import Edits, first_statement, move_names
 
 __all__ = ["modernise"]
 
+PAGINATE = ("page", "per_page", "error_out", "max_per_page")  # as in Flask-SQLAlchemy 2
 XHR = '{}.headers.get("X-Requested-With") == "XMLHttpRequest"'
 
 
@@ -19,8 +26,14 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     """Return the new text of each file that changes, and the places for a person."""
     texts: dict[str, bytes] = {}
     findings: list[PortFinding] = []
-    for file in project.files:
-        modern = _Modernised(file, rules)
+    extensions = {module for file in project.files for module in _extensions(file)}
+    every = [_Modernised(file, rules, extensions) for file in project.files]
+    if "flask_babel" in extensions:
+        for file, node, keyword in pass_selectors(project, {each.file: each.edits for each in every}):
+            why = "Flask-Babel has no such decorator any more, and the call of init_app() is unknown"
+            findings.append(finding("breaks", file, node, why, f"write {keyword}=... in init_app()"))
+    for modern in every:
+        file = modern.file
         findings += modern.findings
         if modern.edits.changes:
             text = modern.edits.result().decode()
@@ -29,12 +42,19 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     return texts, findings
 
 
+def _extensions(file: PythonFile) -> set[str]:
+    """Return the packages of extensions for Flask that a file imports."""
+    modules = {module for node in file.spans for module in imported_modules(node)}
+    return {module.replace("flask.ext.", "flask_").partition(".")[0] for module in modules}
+
+
 class _Modernised:
     """A file with its changes."""
 
-    def __init__(self, file: PythonFile, rules: Rules) -> None:
+    def __init__(self, file: PythonFile, rules: Rules, extensions: set[str]) -> None:
         self.file = file
         self.rules = rules
+        self.extensions = extensions
         self.edits = Edits(file)
         self.findings: list[PortFinding] = []
         self.names: dict[str, str] = {}  # names in the file, and the full names they stand for
@@ -192,7 +212,23 @@ class _Modernised:
         text = self.file.source(node)
         return text in ("app", "application", "current_app", "self.app", "bp", "blueprint")
 
+    def _paginate(self, node: cst.Call) -> None:
+        """Write the arguments of ``query.paginate()`` with their names."""
+        owner = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+        if dotted_name(owner).rpartition(".")[2] in ("db", "self", "cls"):
+            return
+        positional = [arg for arg in node.args if arg.keyword is None]
+        if len(positional) <= len(PAGINATE) and not any(arg.star for arg in positional):
+            for arg, name in zip(positional, PAGINATE, strict=False):
+                self.edits.insert(self.file.spans[arg][0], f"{name}=")
+
     def _call(self, node: cst.Call) -> None:
+        if (
+            isinstance(node.func, cst.Attribute)
+            and node.func.attr.value == "paginate"
+            and "flask_sqlalchemy" in self.extensions
+        ):
+            self._paginate(node)
         rule = self.rules.names.get(self._full_name(node.func))
         if rule is None or not rule.keywords:
             return

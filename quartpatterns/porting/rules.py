@@ -72,6 +72,7 @@ class TypeRule:
         async_with: Whether ``with`` becomes ``async with``.
         async_for: Whether ``for`` becomes ``async for``.
         create: A coroutine method that creates instances in place of the class.
+        overrides: Methods of subclasses that become asynchronous.
         items: The type of its items.
         open: Whether users assign attributes of their own, as to ``flask.g``.
         blocks: Methods that stop the event loop, and what to write instead.
@@ -88,6 +89,7 @@ class TypeRule:
     async_with: bool = False
     async_for: bool = False
     create: str = ""
+    overrides: frozenset[str] = NO_NAMES
     items: str = ""
     open: bool = False
     blocks: dict[str, str] = field(default_factory=dict[str, str])

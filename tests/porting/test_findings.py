@@ -88,8 +88,9 @@ CASES = {
         ("differs", 1, "threading.Thread() may call it without await", "accepts asynchronous"),
     ),
     "an unknown decorator": (
-        "import cachetools\n\n\n@app.get('/')\n@cachetools.cached\ndef index():\n    return ''\n",
-        ("differs", 4, "@cachetools.cached may call it without await", "accepts asynchronous"),
+        "import cachetools\n\n\n@app.get('/')\n@cachetools.cached\ndef index():\n"
+        "    return helper('a')\n",
+        ("differs", 4, "@cachetools.cached may call it without await", "remove @async_to_sync"),
     ),
     "a view that blocks": (
         "@app.get('/')\ndef index():\n    subprocess.run('ls')\n    return ''\n",
@@ -173,7 +174,7 @@ REMOVED = """
 from flask import Flask, _request_ctx_stack
 from flask.json import JSONEncoder
 from flask.ext import sqlalchemy
-import itsdangerous
+import werkzeug.urls
 import flask.ext.login
 from flask.logging import default_handler
 from flask.helpers import *
@@ -184,7 +185,7 @@ app.json_encoder = JSONEncoder
 
 @app.before_first_request
 def first():
-    itsdangerous.JSONWebSignatureSerializer("x")
+    werkzeug.urls.url_decode("x")
 """
 
 

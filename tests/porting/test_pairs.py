@@ -634,6 +634,44 @@ PAIRS = {
             print("hello")
         """,
     ),
+    "threads": (
+        """
+        import asyncio
+        from threading import Thread
+
+        def send(app, text):
+            with app.app_context():
+                print(text)
+
+        def later(app):
+            app.app_context().push()
+
+        def start(text):
+            app = current_app._get_current_object()
+            Thread(target=send, args=[app, text]).start()
+            Thread(target=send, args=(app, request.form["text"])).start()
+            Thread(target=later, args=(app,), daemon=True).start()
+            Thread(target=print, args=[text]).start()
+        """,
+        """
+        import asyncio
+        from threading import Thread
+
+        async def send(app, text):
+            async with app.app_context():
+                print(text)
+
+        async def later(app):
+            await app.app_context().push()
+
+        async def start(text):
+            app = current_app._get_current_object()
+            Thread(target=asyncio.run, args=[send(app, text)]).start()
+            Thread(target=asyncio.run, args=(send(app, (await request.form)["text"]),)).start()
+            Thread(target=asyncio.run, args=(later(app,),), daemon=True).start()
+            Thread(target=print, args=[text]).start()
+        """,
+    ),
     "coroutines that are not awaited": (
         """
         import asyncio
@@ -737,6 +775,57 @@ IMPORTS = {
         "#!/usr/bin/env python\nfrom quartpatterns.subclassing import bridge_flask\ntry:\n"
         "    from quartpatterns.subclassing.names import Flask\n    import flask_login\n"
         "except ImportError:\n    raise\n\napp = bridge_flask(Flask(__name__))\n",
+    ),
+    "test cases of Flask-Testing": (
+        "from flask import Flask\nfrom flask_testing import TestCase\nfrom app import db\n\n\n"
+        "class Base(TestCase):\n    def create_app(self):\n        return Flask(__name__)\n\n"
+        "    def setUp(self):\n        db.create_all()\n\n\n"
+        "class Pages(Base):\n    def setUp(self):\n        super().setUp()\n\n"
+        "    def test_page(self):\n        self.assert200(self.client.get('/'))\n"
+        "        self.assertEqual(self.app.name, 'app')\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.subclassing import bridge_flask\n"
+        "from quartpatterns.subclassing.unittest_case import TestCase\nfrom app import db\n\n\n"
+        "class Base(TestCase):\n    def create_app(self):\n"
+        "        return bridge_flask(Flask(__name__))\n\n"
+        "    async def asyncSetUp(self):\n        db.create_all()\n\n\n"
+        "class Pages(Base):\n    async def asyncSetUp(self):\n"
+        "        await super().asyncSetUp()\n\n"
+        "    async def test_page(self):\n        self.assert200(await self.client.get('/'))\n"
+        "        self.assertEqual(self.app.name, 'app')\n",
+    ),
+    "decorators that nobody knows": (
+        "import cachetools\nfrom flask import Flask, request\nfrom functools import wraps\n\n"
+        "app = Flask(__name__)\n\n\ndef admin(view):\n    @wraps(view)\n"
+        "    def wrapper(*args):\n        return view(*args)\n\n    return wrapper\n\n\n"
+        "@app.get('/')\n@cachetools.cached(1)\n@cachetools.cached(2)\n@admin\n"
+        "@cachetools.cached(3)\ndef index():\n    return request.form['a']\n\n\n"
+        "@app.get('/2')\n@cachetools.cached(1)\ndef second():\n    return 'a'\n",
+        "import cachetools\nfrom quartpatterns.subclassing.names import Flask, request\n"
+        "from quartpatterns.subclassing import async_to_sync\n"
+        "from quartpatterns.subclassing import bridge_flask\nfrom functools import wraps\n\n"
+        "app = bridge_flask(Flask(__name__))\n\n\ndef admin(view):\n    @wraps(view)\n"
+        "    async def wrapper(*args):\n        return await view(*args)\n\n    return wrapper\n\n\n"
+        "@app.get('/')\n@cachetools.cached(1)\n@cachetools.cached(2)\n@async_to_sync\n@admin\n"
+        "@cachetools.cached(3)\n@async_to_sync\nasync def index():\n"
+        "    return (await request.form)['a']\n\n\n"
+        "@app.get('/2')\n@cachetools.cached(1)\ndef second():\n    return 'a'\n",
+    ),
+    "classes of extensions that call methods": (
+        "from flask import Flask, request\nfrom flask_restful import Resource\n"
+        "from shop import admin\n\n\n"
+        "class Item(Resource):\n    def get(self):\n        return {}\n\n"
+        "    # creates it\n    @admin\n    def post(self):\n        return request.form['a']\n\n"
+        "    def put(self):\n        return request.form['a']\n\n"
+        "    def name(self):\n        return request.form['a']\n",
+        "from quartpatterns.subclassing.names import Flask, request\n"
+        "from quartpatterns.subclassing import async_to_sync\nfrom flask_restful import Resource\n"
+        "from shop import admin\n\n\n"
+        "class Item(Resource):\n    def get(self):\n        return {}\n\n"
+        "    # creates it\n    @admin\n    @async_to_sync\n    async def post(self):\n"
+        "        return (await request.form)['a']\n\n"
+        "    @async_to_sync\n    async def put(self):\n        return (await request.form)['a']\n\n"
+        "    async def name(self):\n        return (await request.form)['a']\n",
     ),
     "forms": (
         "from flask import Flask, render_template\nfrom flask_wtf import FlaskForm\n\n"

@@ -26,7 +26,7 @@ from quart.cli import ScriptInfo
 from quart.utils import run_sync
 
 from quartpatterns.appdispatch import DispatcherMiddleware, WSGIMiddleware
-from quartpatterns.subclassing import FaithfulQuart, bridge_flask
+from quartpatterns.subclassing import FaithfulQuart, async_to_sync, bridge_flask
 from tests.subclassing import flask_extensions
 from tests.subclassing.flask_extensions import EXTENSIONS, Extension
 
@@ -304,6 +304,34 @@ async def test_decorated_views(app: Any) -> None:
     response = await client.get("/s")
     assert (response.status_code, response.headers["X-Text"]) == (201, "sync")
     assert (await client.get("/error")).status_code == 404
+
+
+async def test_async_to_sync(app: Any) -> None:
+    """A decorator that knows no coroutines gets the result, and so does a script."""
+
+    def decorator(view: Callable[..., Any]) -> Any:
+        return lambda number: view(number) + "!"
+
+    @async_to_sync
+    async def view(number: int) -> str:
+        """Return the number."""
+        await asyncio.sleep(0)
+        return f"{number} {(await request.form)['a']} {flask.request.form['a']}"
+
+    app.post("/<int:number>", endpoint="view")(decorator(view))
+    response = await app.test_client().post("/7", form={"a": "b"})
+    assert await response.get_data(as_text=True) == "7 b b!"
+    async with app.test_request_context("/", method="POST", form={"a": "c"}):
+        assert await view(8) == "8 c c"
+    assert (view.__name__, view.__doc__) == ("view", "Return the number.")
+
+
+def test_async_to_sync_in_a_script() -> None:
+    @async_to_sync
+    async def add(one: int, other: int) -> int:
+        return one + other
+
+    assert add(1, other=2) == 3
 
 
 async def test_threads_wait_for_each_other(app: Any) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import flask.signals
 import quart.signals
@@ -31,9 +31,10 @@ from quartpatterns.subclassing.bridge.waiting import NestedThreads, on_event_loo
 from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
 from quartpatterns.subclassing.testing import FaithfulClient
 
-__all__ = ["FlaskExtensions", "bridge_flask"]
+__all__ = ["FlaskExtensions", "async_to_sync", "bridge_flask"]
 
 App = TypeVar("App", bound=Quart)
+P = ParamSpec("P")
 
 SIGNALS = tuple(name for name, one in vars(flask.signals).items() if isinstance(one, Signal))
 """The names of Flask's signals. Quart has a signal of each name."""
@@ -72,14 +73,7 @@ class FlaskExtensions(SyncThreads):
         thread and waits, and the view runs on the event loop. If the returned function is called
         on the event loop, it returns the coroutine, which has to be awaited.
         """
-        if not is_async(func):
-            return func
-
-        @wraps(func)
-        def in_thread(*args: Any, **kwargs: Any) -> Any:
-            return result_or_awaitable(func(*args, **kwargs))
-
-        return in_thread
+        return async_to_sync(func) if is_async(func) else func
 
     async_to_sync = ensure_sync
 
@@ -119,6 +113,34 @@ class FlaskExtensions(SyncThreads):
     def create_executor(self, size: int | None) -> Executor:
         """Return the threads for synchronous code, which can wait for asynchronous views."""
         return NestedThreads(size, self.name)
+
+
+def async_to_sync(func: Callable[P, Coroutine[Any, Any, Any]]) -> Callable[P, Any]:
+    """Return a synchronous function, which waits for the coroutine function *func*.
+
+    It is for code that is written for Flask and calls *func* without ``await``, such as a
+    decorator of an extension. The application has to be one of :func:`bridge_flask`:
+
+    .. code-block:: python
+
+        @app.post("/")
+        @decorator_of_an_extension
+        @async_to_sync
+        async def save():
+            return (await request.form)["name"]
+
+    The decorator runs in a thread and waits, and *func* runs on the event loop. Without a request
+    or another context of the application there is a new event loop for the call. If the returned
+    function is called on the event loop, it returns the coroutine, which has to be awaited.
+
+    .. versionadded:: 0.1
+    """
+
+    @wraps(func)
+    def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return result_or_awaitable(func(*args, **kwargs))
+
+    return in_thread
 
 
 def bridge_flask(app: App) -> App:
