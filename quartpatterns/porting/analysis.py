@@ -73,6 +73,8 @@ class Analysis:
         of_request: The awaited attributes of the request.
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
+        extensions: The calls that give an application to code outside of the project, and the
+            packages of this code, if they are known.
         threads: The calls that create a thread, and the functions that run in it.
         problems: What a person has to look at.
     """
@@ -92,6 +94,7 @@ class Analysis:
         self.of_request: set[cst.CSTNode] = set()
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
+        self.extensions: dict[cst.Call, tuple[PythonFile, str]] = {}
         self.threads: dict[cst.Call, set[FunctionInfo]] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -31,6 +32,17 @@ if TYPE_CHECKING:
     from quartpatterns.porting.evaluation import Evaluator
 
 __all__ = ["Calls"]
+
+
+# Packages that are given applications and are no extensions of Flask.
+SERVERS = frozenset(
+    {"asgiref", "flask", "gunicorn", "hypercorn", "quart", "quartpatterns", "uvicorn", "werkzeug"}
+)
+
+
+def _is_library(name: str) -> bool:
+    package, separator, _ = name.partition(".")
+    return bool(separator) and package not in SERVERS | sys.stdlib_module_names
 
 
 class Calls:
@@ -66,6 +78,10 @@ class Calls:
                         self.bind(method, arguments)
                         found |= self.call_function(method.info, node, scope)
         self.result.unify(targets)
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value == "init_app":
+            self.result.extensions.pop(node, None)
+            if not functions and arguments:
+                self.result.extensions[node] = (scope.file, "")
         if not functions:
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
@@ -157,6 +173,8 @@ class Calls:
         if rule is None:
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{name}()")
+                if Instance("flask.Flask") in values and _is_library(name):
+                    self.result.extensions[node] = (scope.file, name.partition(".")[0])
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
                 values = arguments[0][0]
                 return self.evaluator.items(values) if name == "next" else values

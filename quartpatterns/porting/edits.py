@@ -57,7 +57,7 @@ class _Writer:
             for info in analysis.functions.values()
             if (places := self._synchronous_places(info))
         }
-        self.bridges = bool(self.synchronous) or any(
+        self.bridges = bool(self.synchronous or analysis.extensions) or any(
             self._imports_bridged(file) for file in analysis.project.files
         )
 

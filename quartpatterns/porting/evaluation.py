@@ -14,7 +14,7 @@ import libcst as cst
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
-from quartpatterns.porting.flow import Flow
+from quartpatterns.porting.flow import Flow, Unit
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import (
     PythonFile,
@@ -32,6 +32,7 @@ from quartpatterns.porting.values import (
     FunctionInfo,
     Instance,
     Items,
+    Method,
     Name,
     ProjectClass,
     ProjectModule,
@@ -42,10 +43,14 @@ from quartpatterns.porting.values import (
 
 __all__ = ["analyse"]
 
+# Methods that only applications have.
+APPLICATION_METHODS = ("app_context", "test_client", "test_cli_runner", "test_request_context")
+
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
     """Return what has to be awaited, and which functions become asynchronous."""
     evaluator = Evaluator(project, rules)
     evaluator.flow.run()
+    evaluator.guess()
     return evaluator.result
 
 
@@ -61,10 +66,23 @@ class Evaluator:
         self.calls = Calls(self)
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._begun: set[FunctionInfo] = set()
+        self._unknown_owners: dict[cst.Attribute, tuple[Scope, Unit]] = {}
+        self._guessed: set[cst.Attribute] = set()
         for file in project.files:
             self.scopes.update(build_scopes(file))
         for file in project.files:
             self.flow.enqueue(partial(self._block, file.tree.body, self.scopes[file.tree]))
+
+    def guess(self) -> None:
+        """Take objects that nothing is known about for applications, if they have the methods.
+
+        Tests import modules by their path, for example.
+        """
+        for node, (scope, unit) in [*self._unknown_owners.items()]:
+            if not self.evaluate(node.value, scope):
+                self._guessed.add(node)
+                self.flow.enqueue(unit)
+        self.flow.run()
 
     # Statements
 
@@ -200,7 +218,7 @@ class Evaluator:
                         (info.scope, name), self._annotated(parameter.annotation, info.scope.parent)
                     )
                 if (info.fixture or self._is_test(info)) and name in names:
-                    if name in self.rules.fixtures:
+                    if name in self.rules.fixtures and not self.flow.read(("fixture", name)):
                         self.flow.add((info.scope, name), {Instance(self.rules.fixtures[name])})
                     for value in self.flow.read(("fixture", name)):
                         if isinstance(value, Function) and self._sees_fixture(info, value.info):
@@ -349,7 +367,12 @@ class Evaluator:
 
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
-        for owner in self.evaluate(node.value, scope):
+        owners = self.evaluate(node.value, scope)
+        if not owners and node.attr.value in APPLICATION_METHODS:
+            self._unknown_owners[node] = scope, self.flow.unit
+            if node in self._guessed:
+                found.add(Method("flask.Flask", node.attr.value))
+        for owner in owners:
             found |= self.attributes.of(owner, node.attr.value, node, scope)
         return frozenset(found)
 

@@ -20,6 +20,7 @@ from quartpatterns.porting.rules import Rules
 
 __all__ = ["find_problems"]
 
+UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 # Functions that iterate over what they get.
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
 CONSUMERS = re.compile(
@@ -104,6 +105,9 @@ def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
 
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
+    for call, (file, package) in analysis.extensions.items():
+        if package and package not in rules.bridged and not package.startswith("flask_"):
+            yield finding("differs", file, call, f"no rule knows {package}", UNKNOWN)
     for file in analysis.project.files:
         for node in file.spans:
             if (
@@ -122,7 +126,7 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
                         file,
                         node,
                         f"no rule knows {top}",
-                        "read whether it works with bridge_flask(), and add a file of rules",
+                        UNKNOWN,
                     )
 
 

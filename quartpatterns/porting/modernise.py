@@ -72,6 +72,8 @@ class _Modernised:
                 self._call(node)
             elif isinstance(node, cst.ClassDef):
                 self._test_case(node)
+            elif isinstance(node, cst.SimpleStatementLine) and "flask_sqlalchemy" in extensions:
+                self._database(node)
 
     def _test_case(self, node: cst.ClassDef) -> None:
         """Push an application context in ``setUp``: Flask-SQLAlchemy 3 needs one."""
@@ -100,6 +102,19 @@ class _Modernised:
                 self.edits.insert(end, "".join(f"{newline}{indent}{line}" for line in lines))
             else:
                 self.edits.insert(start, "".join(f"{line}{newline}{indent}" for line in lines))
+
+    def _database(self, line: cst.SimpleStatementLine) -> None:
+        """Push a context for ``db.create_all()`` in place of ``db.app = app``."""
+        statement = line.body[0]
+        body = getattr(self.file.parents[line], "body", ())
+        if not isinstance(statement, cst.Assign) or len(line.body) > 1:
+            return
+        target = dotted_name(statement.targets[0].target)
+        database, _, name = target.rpartition(".")
+        following = body[body.index(line) + 1 :][:1]
+        create = f"{database}.create_all()"
+        if database and name == "app" and [self.file.source(each) for each in following] == [create]:
+            self.edits.replace(statement, f"{self.file.source(statement.value)}.app_context().push()")
 
     def _report(self, node: cst.CSTNode, why: str, remedy: str) -> None:
         self.findings.append(finding("breaks", self.file, node, why, remedy))

@@ -134,6 +134,12 @@ PAIRS = {
         "def create_app(app):\n    babel.init_app(app, timezone_selector=lambda: zone())\n\n"
         "    # where the user is\n    @cached\n    def zone():\n        return 'UTC'\n",
     ),
+    "a database that knows its application": (
+        "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\n"
+        "def f(app):\n    db.app = app\n    db.create_all()\n    db.app = app\n",
+        "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\n"
+        "def f(app):\n    app.app_context().push()\n    db.create_all()\n    db.app = app\n",
+    ),
     "a test case without an application context": (
         "import unittest\nfrom flask import Flask\nfrom shop import app, db\n\n\n"
         "class Test(unittest.TestCase):\n    def setUp(self):\n        db.create_all()\n\n"

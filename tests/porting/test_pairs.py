@@ -776,6 +776,20 @@ IMPORTS = {
         "    from quartpatterns.subclassing.names import Flask\n    import flask_login\n"
         "except ImportError:\n    raise\n\napp = bridge_flask(Flask(__name__))\n",
     ),
+    "applications that nobody knows": (
+        "import importlib\nfrom flask import Flask\n\n\n"
+        "def test_page():\n    app = importlib.import_module('shop').app\n"
+        "    with app.app_context():\n        app.test_client().get('/')\n\n\n"
+        "class Client:\n    def get(self):\n        return 1\n\n\n"
+        "class App:\n    def test_client(self):\n        return Client()\n\n\n"
+        "def test_other():\n    assert App().test_client().get() == 1\n",
+        "import importlib\nfrom quartpatterns.subclassing.names import Flask\n\n\n"
+        "async def test_page():\n    app = importlib.import_module('shop').app\n"
+        "    async with app.app_context():\n        await app.test_client().get('/')\n\n\n"
+        "class Client:\n    def get(self):\n        return 1\n\n\n"
+        "class App:\n    def test_client(self):\n        return Client()\n\n\n"
+        "def test_other():\n    assert App().test_client().get() == 1\n",
+    ),
     "test cases of Flask-Testing": (
         "from flask import Flask\nfrom flask_testing import TestCase\nfrom app import db\n\n\n"
         "class Base(TestCase):\n    def create_app(self):\n        return Flask(__name__)\n\n"
