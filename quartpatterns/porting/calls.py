@@ -92,6 +92,8 @@ class Calls:
         params = function.info.node.params
         names = positional_names(params)
         if function.instance is not None and names and "staticmethod" not in function.info.kinds:
+            if "classmethod" not in function.info.kinds:
+                self.flow.add((function.info.scope, names[0]), {function.instance})
             names = names[1:]
         position = 0
         for values, arg in arguments:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.porting.ported import ported
+from tests.porting.ported import port, ported, written
 
 HEAD = """
 from flask import (
@@ -870,3 +870,45 @@ def test_imports(tmp_path: Path, name: str) -> None:
     before, after = IMPORTS[name]
     assert ported(tmp_path, before) == after
     assert ported(tmp_path, after) == after
+
+
+TESTS = """
+import pytest
+from flask import Flask
+
+
+@pytest.fixture
+def client(request):
+    request.cls.client = Flask("a").test_client()
+
+
+class Mixin:
+    def load(self):
+        return self.other.get("/")
+
+
+class Base:
+    @pytest.fixture(autouse=True)
+    def set(self):
+        self.other = Flask("b").test_client()
+
+
+@pytest.mark.usefixtures("client")
+class TestPages(Mixin, Base):
+    def test_page(self):
+        self.client.get("/")
+        self.load()
+"""
+
+
+def test_attributes_of_test_classes(tmp_path: Path) -> None:
+    """Fixtures write attributes of test classes, which methods of other base classes read."""
+    written(tmp_path, {"test_app.py": TESTS})
+    port(tmp_path)
+    text = (tmp_path / "test_app.py").read_text()
+    new = TESTS.lstrip("\n").replace("from flask import", "from quartpatterns.subclassing.names import")
+    for call in ("self.other.get", "self.client.get", "self.load"):
+        new = new.replace(f"{call}(", f"await {call}(")
+    for name in ("load", "test_page"):
+        new = new.replace(f"def {name}(", f"async def {name}(")
+    assert text == new
