@@ -27,6 +27,15 @@ TAKES_COROUTINES = re.compile(
     r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
 )
 COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
+# Functions of tests in pytest that become fixtures, and the scopes of these.
+SET_UPS = {
+    "setup_method": "function",
+    "teardown_method": "function",
+    "setup_function": "function",
+    "teardown_function": "function",
+    "setup_module": "module",
+    "teardown_module": "module",
+}
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
     cst.Lambda: ("a lambda", "write a function with 'async def'"),
     cst.ClassDef: ("the body of a class", "move it into a function"),
@@ -274,6 +283,18 @@ class Analysis:
             methods = (each.methods.get(info.node.name.value) for each in _family(info.owner))
             found.update(method for method in methods if method is not None)
         return found - {info}
+
+    def fixture_scope(self, info: FunctionInfo) -> str:
+        """Return the scope of the fixture that a function such as ``setup_method`` becomes.
+
+        Return "" if it is no such function, if it takes arguments of pytest, or if it is called.
+        """
+        parameters = info.node.params.params[1 if info.owner else 0 :]
+        if parameters or info.calls or info.fixture or not info.is_new or not info.file.is_test:
+            return ""
+        if info.owner and "unittest.TestCase" in self.external_bases(info.owner):
+            return ""
+        return SET_UPS.get(info.node.name.value, "")
 
     def external_bases(self, info: ClassInfo) -> set[str]:
         """Return the types from outside of the project that a class inherits from."""

@@ -289,6 +289,8 @@ class _Writer:
         if info is None or not info.is_new:
             return
         edits.wrap(node, "async ")
+        if scope := self.analysis.fixture_scope(info):
+            self._fixture(info, scope, edits, wanted)
         for place in self.synchronous.get(node, ()):
             newline = edits.file.tree.default_newline
             indent = self._indent(node, edits.file)
@@ -298,6 +300,28 @@ class _Writer:
             self._context_manager(info, edits, wanted)
         if node in self.set_ups:
             edits.replace(node.name, UNITTEST[node.name.value])
+
+    def _fixture(
+        self, info: FunctionInfo, scope: str, edits: Edits, wanted: dict[str, str]
+    ) -> None:
+        """Write ``@pytest.fixture(autouse=True)``: pytest does not await ``setup_method()``."""
+        file = edits.file
+        newline = file.tree.default_newline
+        options = "autouse=True" if scope == "function" else f'autouse=True, scope="{scope}"'
+        first = (*info.node.decorators, info.node)[0]
+        indent = self._indent(info.node, file)
+        edits.insert(file.spans[first][0], f"@pytest.fixture({options}){newline}{indent}")
+        wanted["pytest"] = "import pytest"
+        if info.node.name.value.startswith("teardown"):
+            body = [*info.node.body.body]
+            if info.node.get_docstring() is not None and len(body) > 1:
+                del body[0]
+            start = file.spans[body[0]][0]
+            inner = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            if not inner.strip():
+                edits.insert(start, f"yield{newline}{inner}")
+            else:  # def teardown_method(self): ...
+                edits.insert(start, "yield; ")
 
     def _context_manager(self, info: FunctionInfo, edits: Edits, wanted: dict[str, str]) -> None:
         for decorator in info.node.decorators:

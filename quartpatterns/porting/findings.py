@@ -150,6 +150,12 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
     """Yield functions that pytest or unittest calls before or after tests, and does not await."""
     for info in analysis.functions.values():
         name = info.node.name.value
-        if info.is_new and info.file.is_test and not info.fixture and SETUP.match(name):
+        if (
+            info.is_new
+            and info.file.is_test
+            and not info.fixture
+            and not analysis.fixture_scope(info)
+            and SETUP.match(name)
+        ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
             yield finding("breaks", info.file, info.node, why, "write an asynchronous fixture")

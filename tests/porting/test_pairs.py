@@ -912,3 +912,63 @@ def test_attributes_of_test_classes(tmp_path: Path) -> None:
     for name in ("load", "test_page"):
         new = new.replace(f"def {name}(", f"async def {name}(")
     assert text == new
+
+
+SET_UPS = """
+from flask import Flask
+
+app = Flask(__name__)
+
+
+def setup_function():
+    app.app_context().push()
+
+
+class TestPages:
+    def setup_method(self):
+        app.app_context().push()
+
+    def teardown_method(self):
+        \"\"\"End the context.\"\"\"
+        # It is the last one.
+        app.app_context().pop()
+
+
+def teardown_module(): app.app_context().pop()
+"""
+NEW_SET_UPS = """
+from quartpatterns.subclassing.names import Flask
+import pytest
+
+app = Flask(__name__)
+
+
+@pytest.fixture(autouse=True)
+async def setup_function():
+    await app.app_context().push()
+
+
+class TestPages:
+    @pytest.fixture(autouse=True)
+    async def setup_method(self):
+        await app.app_context().push()
+
+    @pytest.fixture(autouse=True)
+    async def teardown_method(self):
+        \"\"\"End the context.\"\"\"
+        # It is the last one.
+        yield
+        await app.app_context().pop()
+
+
+@pytest.fixture(autouse=True, scope="module")
+async def teardown_module(): yield; await app.app_context().pop()
+"""
+
+
+def test_set_ups(tmp_path: Path) -> None:
+    """What pytest calls before and after tests, and does not await, becomes a fixture."""
+    written(tmp_path, {"test_app.py": SET_UPS})
+    port(tmp_path)
+    assert (tmp_path / "test_app.py").read_text() == NEW_SET_UPS.lstrip("\n")
+    assert not port(tmp_path).changes
