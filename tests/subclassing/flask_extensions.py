@@ -684,8 +684,6 @@ async def _admin(framework: Framework, module: Any) -> None:
     "Flask-Assets",
     "flask_assets",
     "the tag `assets`",
-    "the tag can't be used in asynchronous templates; `assets['all'].urls()` works",
-    works=False,
 )
 async def _assets(framework: Framework, module: Any) -> None:
     app = framework.app

@@ -18,7 +18,8 @@ import quart.signals
 from blinker import Signal
 from quart import Quart
 
-from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.calling import is_async, maybe_await
+from quartpatterns.subclassing.bridge.assets import BridgedEnvironment
 from quartpatterns.subclassing.bridge.contexts import (
     BridgedAppContext,
     BridgedRequestContext,
@@ -36,6 +37,8 @@ __all__ = ["FlaskExtensions", "async_to_sync", "bridge_flask"]
 App = TypeVar("App", bound=Quart)
 P = ParamSpec("P")
 
+DISPATCH = "dispatch_request"
+"""The key in ``app.extensions`` of the function that an extension has set."""
 SIGNALS = tuple(name for name, one in vars(flask.signals).items() if isinstance(one, Signal))
 """The names of Flask's signals. Quart has a signal of each name."""
 
@@ -60,6 +63,7 @@ class FlaskExtensions(SyncThreads):
         self.extensions[EXECUTOR] = self.create_executor(None)
         self.request_class = _combine(RecordingRequest, self.request_class)
         self.response_class = _combine(BridgedResponse, self.response_class)
+        self.jinja_environment = _combine(BridgedEnvironment, self.jinja_environment)
         client: Any = self.test_client_class
         if inspect.isclass(client) and issubclass(client, FaithfulClient):
             self.test_client_class = _combine(BridgedClient, client)
@@ -76,6 +80,22 @@ class FlaskExtensions(SyncThreads):
         return async_to_sync(func) if is_async(func) else func
 
     async_to_sync = ensure_sync
+
+    @property
+    def dispatch_request(self) -> Any:
+        """The method that calls the view. An extension can replace it by a synchronous function."""
+        replacement = self.extensions.get(DISPATCH)
+        if replacement is None:
+            return super().dispatch_request
+
+        async def dispatch(request_context: Any = None) -> Any:
+            return await maybe_await(await self.ensure_async(replacement)())
+
+        return dispatch
+
+    @dispatch_request.setter
+    def dispatch_request(self, replacement: Callable[[], Any]) -> None:
+        self.extensions[DISPATCH] = replacement
 
     def app_context(self) -> BridgedAppContext:
         """Return a context of the application, for ``async with``, or ``with`` in a thread."""
