@@ -170,7 +170,7 @@ class Evaluator:
         for decorator in reversed(node.decorators):
             value = self.calls.decorate(decorator, value, info, scope)
         if info.fixture:
-            self.flow.add(("fixture", node.name.value), {Function(info)})
+            self.flow.add(("fixture", _fixture_name(node)), {Function(info)})
         self._store(node.name.value, value, scope)
         self._enqueue_once(info)
 
@@ -498,6 +498,16 @@ class Evaluator:
                 if rule and rule.returns:
                     found.add(Instance(rule.returns))
         return frozenset(found)
+
+
+def _fixture_name(function: cst.FunctionDef) -> str:
+    """Return the name that tests use: that of the function, or ``@pytest.fixture(name=...)``."""
+    for decorator in function.decorators:
+        for arg in decorator.decorator.args if isinstance(decorator.decorator, cst.Call) else ():
+            named = arg.keyword is not None and arg.keyword.value == "name"
+            if named and isinstance(arg.value, cst.SimpleString):
+                return str(arg.value.evaluated_value)
+    return function.name.value
 
 
 def _defaults(params: cst.Parameters) -> list[cst.BaseExpression]:

@@ -877,8 +877,8 @@ import pytest
 from flask import Flask
 
 
-@pytest.fixture
-def client(request):
+@pytest.fixture(name="client")
+def make_client(request):
     request.cls.client = Flask("a").test_client()
 
 
@@ -893,10 +893,16 @@ class Base:
         self.other = Flask("b").test_client()
 
 
+@pytest.fixture(scope="function", name="second")
+def make_second():
+    return Flask("c").test_client()
+
+
 @pytest.mark.usefixtures("client")
 class TestPages(Mixin, Base):
-    def test_page(self):
+    def test_page(self, second):
         self.client.get("/")
+        second.get("/")
         self.load()
 """
 
@@ -907,8 +913,8 @@ def test_attributes_of_test_classes(tmp_path: Path) -> None:
     port(tmp_path)
     text = (tmp_path / "test_app.py").read_text()
     new = TESTS.lstrip("\n").replace("from flask import", "from quartpatterns.subclassing.names import")
-    for call in ("self.other.get", "self.client.get", "self.load"):
-        new = new.replace(f"{call}(", f"await {call}(")
+    for call in ("self.other.get", "self.client.get", "second.get", "self.load"):
+        new = new.replace(f" {call}(", f" await {call}(")
     for name in ("load", "test_page"):
         new = new.replace(f"def {name}(", f"async def {name}(")
     assert text == new
