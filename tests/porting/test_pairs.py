@@ -584,6 +584,33 @@ PAIRS = {
             return await Form().answer()
         """,
     ),
+    "uploaded files": (
+        """
+        def store(file):
+            file.save("a")
+            return file.read()
+
+        @app.post("/")
+        def upload():
+            request.files["a"].save("a")
+            store(request.files.get("b"))
+            for file in request.files.getlist("c"):
+                file.save("c")
+        """,
+        """
+        async def store(file):
+            await file.save("a")
+            return file.read()
+
+        @app.post("/")
+        async def upload():
+            files = await request.files
+            await files["a"].save("a")
+            await store(files.get("b"))
+            for file in files.getlist("c"):
+                await file.save("c")
+        """,
+    ),
     "functions of templates": (
         """
         def title():
@@ -840,6 +867,19 @@ IMPORTS = {
         "        return (await request.form)['a']\n\n"
         "    @async_to_sync\n    async def put(self):\n        return (await request.form)['a']\n\n"
         "    async def name(self):\n        return (await request.form)['a']\n",
+    ),
+    "files of forms": (
+        "from flask import Flask\nfrom flask_wtf import FlaskForm\n"
+        "from flask_wtf.file import FileField\nfrom wtforms import MultipleFileField\n\n\n"
+        "class Photos(FlaskForm):\n    first = FileField()\n    rest = MultipleFileField()\n\n\n"
+        "def save():\n    form = Photos()\n    form.first.data.save('a')\n"
+        "    for file in form.rest.data:\n        file.save('b')\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.wtforms import FlaskForm\n"
+        "from quartpatterns.wtforms import FileField\nfrom wtforms import MultipleFileField\n\n\n"
+        "class Photos(FlaskForm):\n    first = FileField()\n    rest = MultipleFileField()\n\n\n"
+        "async def save():\n    form = await Photos.create()\n    await form.first.data.save('a')\n"
+        "    for file in form.rest.data:\n        await file.save('b')\n",
     ),
     "forms": (
         "from flask import Flask, render_template\nfrom flask_wtf import FlaskForm\n\n"
