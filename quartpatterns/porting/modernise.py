@@ -19,6 +19,11 @@ from quartpatterns.porting.text_edits import Edits, first_statement, move_names
 __all__ = ["modernise"]
 
 PAGINATE = ("page", "per_page", "error_out", "max_per_page")  # as in Flask-SQLAlchemy 2
+FIRST = {
+    "before_first_request": "before_request",
+    "before_app_first_request": "before_app_request",
+}
+ONCE = "from quartpatterns.subclassing.once import once"
 XHR = '{}.headers.get("X-Requested-With") == "XMLHttpRequest"'
 
 
@@ -196,8 +201,27 @@ class _Modernised:
             found := self.rules.names.get(self._full_name(node))
         ) and owner in self.names.values():
             self._full_attribute(node, owner, found)
+        elif name in FIRST and self._first_request(node):
+            pass
         elif name in self.rules.removed and self._is_application(node.value):
             self._report(node, f"applications have no {name} any more", self.rules.removed[name])
+
+    def _first_request(self, node: cst.Attribute) -> bool:
+        """Write a function for the first request as one that runs once, before a request."""
+        parent = self.file.parents[node]
+        if isinstance(parent, cst.Decorator):
+            end = self.file.spans[parent][1]
+            start = self.file.spans[parent][0]
+            indent = self.file.text[self.file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            self.edits.insert(end, f"{self.file.tree.default_newline}{indent}@once")
+        elif isinstance(parent, cst.Call) and parent.func is node and len(parent.args) == 1:
+            self.edits.wrap(parent.args[0], "once(", ")")
+        else:
+            return False
+        self.edits.replace(node.attr, FIRST[node.attr.value])
+        newline = self.file.tree.default_newline
+        self.edits.insert_once(first_statement(self.file), f"{ONCE}{newline}")
+        return True
 
     def _full_attribute(self, node: cst.Attribute, owner: str, rule: NameRule) -> None:
         """A name that is used as ``flask.Markup``."""

@@ -134,6 +134,14 @@ PAIRS = {
         "def create_app(app):\n    babel.init_app(app, timezone_selector=lambda: zone())\n\n"
         "    # where the user is\n    @cached\n    def zone():\n        return 'UTC'\n",
     ),
+    "a function for the first request": (
+        "import flask\n\n\ndef f(app, shop):\n    @app.before_first_request  # once\n"
+        "    @other\n    def start():\n        pass\n\n"
+        "    shop.before_app_first_request(start)\n",
+        "from quartpatterns.subclassing.once import once\nimport flask\n\n\ndef f(app, shop):\n"
+        "    @app.before_request\n    @once  # once\n    @other\n    def start():\n        pass\n\n"
+        "    shop.before_app_request(once(start))\n",
+    ),
     "a database that knows its application": (
         "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\n"
         "def f(app):\n    db.app = app\n    db.create_all()\n    db.app = app\n",
@@ -174,8 +182,8 @@ def test_pair(tmp_path: Path, name: str) -> None:
             "locale_selector=... in init_app()",
         ),
         (
-            "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.before_first_request\n"
-            "def start():\n    pass\n",
+            "from flask import Flask\n\napp = Flask(__name__)\n\n\n"
+            "first = app.before_first_request\n",
             6,
             "@app.before_serving",
         ),
