@@ -28,6 +28,10 @@ def pass_selectors(
     """Replace the decorators, and yield those whose ``init_app()`` is not found."""
     for file in project.files:
         for node in file.spans:
+            if isinstance(node, cst.Call):
+                name = dotted_name(node.func).rpartition(".")[2]
+                if name in KEYWORDS:
+                    yield file, node, KEYWORDS[name]
             if not isinstance(node, cst.FunctionDef):
                 continue
             for index, decorator in enumerate(node.decorators):

@@ -176,6 +176,12 @@ def test_pair(tmp_path: Path, name: str) -> None:
     [
         ("from flask import Flask\nfrom flask.json import JSONEncoder\n", 2, "DefaultJSONProvider"),
         (
+            "import flask\nimport flask_babel\n\nbabel = flask_babel.Babel()\n"
+            "babel.localeselector(print)\n",
+            5,
+            "locale_selector=... in init_app()",
+        ),
+        (
             "import flask\nfrom flask_babel import Babel\n\nbabel = Babel()\n\n\n"
             "@babel.localeselector\ndef locale():\n    return 'en'\n",
             7,
