@@ -209,9 +209,7 @@ class Analysis:
             if not info.calls and not info.escapes
         }
         pending = [
-            info
-            for info in self.functions.values()
-            if info.asynchronous and info not in in_threads
+            info for info in self.functions.values() if info.asynchronous and info not in in_threads
         ]
         while pending:
             info = pending.pop()

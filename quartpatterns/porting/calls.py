@@ -246,9 +246,7 @@ class Calls:
                 return [each for each in arguments if each[1] is not arg]
         return arguments
 
-    def _thread_arguments(
-        self, node: cst.Call, scope: Scope
-    ) -> list[tuple[Values, cst.Arg]]:
+    def _thread_arguments(self, node: cst.Call, scope: Scope) -> list[tuple[Values, cst.Arg]]:
         """Return what a thread passes to its function."""
         for arg in node.args:
             if arg.keyword is None or arg.keyword.value != "args":
@@ -350,6 +348,8 @@ class Calls:
             elif isinstance(value, Method):
                 known = True
                 found |= self._decorate_with_method(value, values)
+                # What the other decorators return is called, and so is the function itself.
+                self._decorate_with_method(value, frozenset({Function(info)}))
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)
                 if rule is not None:

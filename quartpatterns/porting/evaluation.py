@@ -46,6 +46,7 @@ __all__ = ["analyse"]
 # Methods that only applications have.
 APPLICATION_METHODS = ("app_context", "test_client", "test_cli_runner", "test_request_context")
 
+
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
     """Return what has to be awaited, and which functions become asynchronous."""
     evaluator = Evaluator(project, rules)
@@ -253,15 +254,17 @@ class Evaluator:
                     value.info.subclasses.add(info)
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
-        for base in self.result.external_bases(info):
-            for name in {name for rule in self.rules.type_rules(base) for name in rule.overrides}:
+        for external in self.result.external_bases(info):
+            for name in {
+                name for rule in self.rules.type_rules(external) for name in rule.overrides
+            }:
                 for value in self.flow.read((info.scope, name)):
                     if not isinstance(value, Function):
                         continue
-                    if base == "flask.views.View":
+                    if external == "flask.views.View":
                         self.calls.accept(value.info, view=True)
                     else:
-                        self.result.make_async(value.info, f"{base} awaits it")
+                        self.result.make_async(value.info, f"{external} awaits it")
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:

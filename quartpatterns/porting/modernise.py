@@ -34,9 +34,15 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     extensions = {module for file in project.files for module in _extensions(file)}
     every = [_Modernised(file, rules, extensions) for file in project.files]
     if "flask_babel" in extensions:
-        for file, node, keyword in pass_selectors(project, {each.file: each.edits for each in every}):
-            why = "Flask-Babel has no such decorator any more, and the call of init_app() is unknown"
-            findings.append(finding("breaks", file, node, why, f"write {keyword}=... in init_app()"))
+        for file, node, keyword in pass_selectors(
+            project, {each.file: each.edits for each in every}
+        ):
+            why = (
+                "Flask-Babel has no such decorator any more, and the call of init_app() is unknown"
+            )
+            findings.append(
+                finding("breaks", file, node, why, f"write {keyword}=... in init_app()")
+            )
     for modern in every:
         file = modern.file
         findings += modern.findings
@@ -63,6 +69,7 @@ class _Modernised:
         self.edits = Edits(file)
         self.findings: list[PortFinding] = []
         self.names: dict[str, str] = {}  # names in the file, and the full names they stand for
+        self.modules = {name for node in file.spans for name in imported_modules(node)}
         for node in file.spans:
             if isinstance(node, cst.ImportFrom):
                 self._import_from(node)
@@ -118,8 +125,14 @@ class _Modernised:
         database, _, name = target.rpartition(".")
         following = body[body.index(line) + 1 :][:1]
         create = f"{database}.create_all()"
-        if database and name == "app" and [self.file.source(each) for each in following] == [create]:
-            self.edits.replace(statement, f"{self.file.source(statement.value)}.app_context().push()")
+        if (
+            database
+            and name == "app"
+            and [self.file.source(each) for each in following] == [create]
+        ):
+            self.edits.replace(
+                statement, f"{self.file.source(statement.value)}.app_context().push()"
+            )
 
     def _report(self, node: cst.CSTNode, why: str, remedy: str) -> None:
         self.findings.append(finding("breaks", self.file, node, why, remedy))
@@ -197,9 +210,9 @@ class _Modernised:
             comparison = XHR.format(self.file.source(node.value))
             plain = isinstance(self.file.parents[node], cst.If | cst.Return | cst.Assign | cst.Arg)
             self.edits.replace(node, comparison if plain else f"({comparison})")
-        elif (
-            found := self.rules.names.get(self._full_name(node))
-        ) and owner in self.names.values():
+        elif (found := self.rules.names.get(self._full_name(node))) and (
+            owner in self.names.values() or owner in self.modules
+        ):
             self._full_attribute(node, owner, found)
         elif name in FIRST and self._first_request(node):
             pass

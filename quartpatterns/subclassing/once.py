@@ -14,7 +14,9 @@ __all__ = ["once"]
 
 
 @overload
-def once(func: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]: ...
+def once(  # type: ignore[overload-overlap]  # What returns an awaitable returns an object, too.
+    func: Callable[[], Awaitable[object]],
+) -> Callable[[], Awaitable[None]]: ...
 @overload
 def once(func: Callable[[], object]) -> Callable[[], None]: ...
 def once(func: Callable[[], Any]) -> Callable[[], Any]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from itsdangerous import (
@@ -174,7 +174,7 @@ class TimedJSONWebSignatureSerializer(JSONWebSignatureSerializer):
     def get_issue_date(self, header: Mapping[str, Any]) -> datetime | None:
         """Return when a token was created; None if the header does not say it."""
         issued = header.get("iat")
-        return datetime.fromtimestamp(issued, timezone.utc) if isinstance(issued, int) else None
+        return datetime.fromtimestamp(issued, UTC) if isinstance(issued, int) else None
 
 
 def _encode(value: Any) -> bytes:

@@ -45,13 +45,13 @@ class TestCase(unittest.IsolatedAsyncioTestCase):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "asyncSetUp" in vars(cls):
-            cls.asyncSetUp = _prepared(cls.asyncSetUp)  # type: ignore[method-assign]
+            cls.asyncSetUp = _prepared(cls.asyncSetUp)  # type: ignore[assignment, method-assign]
 
     def create_app(self) -> Any:
         """Return the application. This method can also be asynchronous."""
         raise NotImplementedError("write a method create_app() that returns the application")
 
-    async def asyncSetUp(self) -> None:  # noqa: N802
+    async def asyncSetUp(self) -> None:
         """Create the application, the client and the context."""
         await self.prepare()
 

@@ -207,7 +207,9 @@ def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
 
 def test_selector_in_another_module(tmp_path: Path) -> None:
     """The module that calls init_app() imports the function."""
-    extensions = "from flask_babel import Babel\n\nbabel = Babel()\n\n\n{}def locale():\n    return 'en'\n"
+    extensions = (
+        "from flask_babel import Babel\n\nbabel = Babel()\n\n\n{}def locale():\n    return 'en'\n"
+    )
     factory = (
         "from flask import Flask\nfrom .extensions import {}\n\n\n"
         "def create_app():\n    app = Flask(__name__)\n    translations.init_app({})\n"
@@ -223,9 +225,9 @@ def test_selector_in_another_module(tmp_path: Path) -> None:
         ),
     }
     written(tmp_path, before)
-    assert {each.file: each.after.decode() for each in make_plan(tmp_path, "modernise").changes} == (
-        after
-    )
+    assert {
+        each.file: each.after.decode() for each in make_plan(tmp_path, "modernise").changes
+    } == (after)
     written(tmp_path, after)
     assert not make_plan(tmp_path, "modernise").changes
 

@@ -952,7 +952,9 @@ def test_attributes_of_test_classes(tmp_path: Path) -> None:
     written(tmp_path, {"test_app.py": TESTS})
     port(tmp_path)
     text = (tmp_path / "test_app.py").read_text()
-    new = TESTS.lstrip("\n").replace("from flask import", "from quartpatterns.subclassing.names import")
+    new = TESTS.lstrip("\n").replace(
+        "from flask import", "from quartpatterns.subclassing.names import"
+    )
     for call in ("self.other.get", "self.client.get", "second.get", "self.load"):
         new = new.replace(f" {call}(", f" await {call}(")
     for name in ("load", "test_page"):

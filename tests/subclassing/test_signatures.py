@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from itsdangerous import BadData, BadHeader, BadPayload, BadSignature, SignatureExpired
@@ -96,7 +96,7 @@ def test_time() -> None:
     with pytest.raises(SignatureExpired) as raised:
         tokens.loads(token)
     assert raised.value.payload == {"id": 1}
-    assert raised.value.date_signed == datetime.fromtimestamp(1_000, timezone.utc)
+    assert raised.value.date_signed == datetime.fromtimestamp(1_000, UTC)
     assert json.dumps(At("key").make_header({"kid": "a"})) == (
         '{"kid": "a", "alg": "HS512", "iat": 1000, "exp": 4600}'
     )

@@ -73,17 +73,17 @@ class WithSetUp(Base):
     async def create_app(self) -> FaithfulQuart:  # type: ignore[override]
         return create_app()
 
-    async def asyncSetUp(self) -> None:  # noqa: N802
+    async def asyncSetUp(self) -> None:
         """The application is there, although this does not call the method of the base class."""
         self.url = url_for("index")
         self.first = self.app
 
-    async def asyncTearDown(self) -> None:  # noqa: N802
+    async def asyncTearDown(self) -> None:
         self.assertEqual(url_for("index"), "/")
 
 
 class Inherited(WithSetUp):
-    async def asyncSetUp(self) -> None:  # noqa: N802
+    async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         self.assertIs(self.app, self.first)
 
