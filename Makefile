@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --n
 NEWEST := 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all coverage lint check-newest format docs linkcheck screenshot bench lock changes clean
+.PHONY: help serve test test-all test-again coverage lint check-newest format docs linkcheck screenshot bench lock changes clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ test: $(READY)  ## Run the tests, without those that take long
 
 test-all: $(READY)  ## Run every test, as CI does
 	$(PYTEST) $(ARGS)
+
+test-again: $(READY)  ## Run the tests that failed in the last run, one at a time
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 coverage: $(READY)  ## Run every test and print the lines that none of them runs
 	$(PYTEST) --cov=quartpatterns --cov-report=term-missing:skip-covered $(ARGS)

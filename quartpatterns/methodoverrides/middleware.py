@@ -110,10 +110,12 @@ class HTTPMethodOverrideMiddleware:
                 if method == "HEAD" and scope["method"] != "HEAD":
                     send = _without_response_body(send)
                 if method in self.bodyless_methods:
+                    dropped = _DroppedBody(receive)
+                    receive = dropped.receive
+                    if _can_have_body(scope):
+                        send = dropped.drain_before_body(send)
                     headers = [*_without_length(scope["headers"]), (b"content-length", b"0")]
                     scope = scope | {"headers": headers, DROPPED_BODY: True}
-                    dropped = _DroppedBody(receive)
-                    receive, send = dropped.receive, dropped.drain_before_body(send)
                 scope = scope | {"method": method}
         await self.app(scope, receive, send)
 
@@ -191,6 +193,16 @@ class _DroppedBody:
                 disconnected = message["type"] != "http.request"
                 self._disconnect = message if disconnected else None
                 self._complete = disconnected or not message.get("more_body", False)
+
+
+def _can_have_body(scope: Any) -> bool:
+    """Return whether the request can have a body. In HTTP/1, a header announces it."""
+    headers = dict(scope["headers"])
+    return (
+        headers.get(b"content-length", b"0").strip(b"0") != b""
+        or b"transfer-encoding" in headers
+        or not scope.get("http_version", "").startswith("1")
+    )
 
 
 async def _send_timeout(send: Send) -> None:

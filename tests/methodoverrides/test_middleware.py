@@ -306,6 +306,36 @@ async def test_body_is_read_before_the_response_is_complete() -> None:
 
 
 @pytest.mark.checks("MO-2")
+@pytest.mark.parametrize(
+    ("version", "headers", "read"),
+    [
+        ("1.1", [], []),
+        ("1.1", [(b"content-length", b"0")], []),
+        ("1.1", [(b"content-length", b"10")], ["read"]),
+        ("1.1", [(b"transfer-encoding", b"chunked")], ["read"]),
+        ("2", [], ["read"]),
+    ],
+)
+async def test_body_that_cannot_be(
+    version: str, headers: list[tuple[bytes, bytes]], read: list[str]
+) -> None:
+    """Nothing is read before the response if the headers say that there is no body."""
+    events: list[str] = []
+
+    async def receive() -> Any:
+        events.append("read")
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    scope = delete_scope() | {"http_version": version}
+    scope["headers"] = [(b"x-http-method-override", b"DELETE"), *headers]
+    await HTTPMethodOverrideMiddleware(respond)(scope, receive, send)
+    assert events == ["http.response.start", *read, "http.response.body"]
+
+
+@pytest.mark.checks("MO-2")
 async def test_complete_body_needs_one_message() -> None:
     """If the body was read, the last message of the response is not changed."""
     sent: list[Any] = []
