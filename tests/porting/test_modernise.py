@@ -103,7 +103,8 @@ PAIRS = {
         "from flask import Flask\r\nfrom markupsafe import Markup\r\n\r\nx = 1\r\n",
     ),
     "tokens of itsdangerous": (
-        "import flask\nfrom itsdangerous import BadData, TimedJSONWebSignatureSerializer as Tokens\n",
+        "import flask\n"
+        "from itsdangerous import BadData, TimedJSONWebSignatureSerializer as Tokens\n",
         "import flask\nfrom itsdangerous import BadData\n"
         "from quartpatterns.subclassing.signatures import TimedJSONWebSignatureSerializer"
         " as Tokens\n",
