@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from itsdangerous import (
     BadData,
@@ -96,9 +96,10 @@ class JSONWebSignatureSerializer:
         header, separator, payload = self._signer(salt).unsign(s).partition(b".")
         if not separator:
             raise BadPayload('No "." found in value')
-        fields = _decode(header, BadHeader)
-        if not isinstance(fields, dict):
-            raise BadHeader("Header payload is not a JSON object", header=fields)
+        decoded = _decode(header, BadHeader)
+        if not isinstance(decoded, dict):
+            raise BadHeader("Header payload is not a JSON object", header=decoded)
+        fields = cast("dict[str, Any]", decoded)
         value = _decode(payload, BadPayload)
         if fields.get("alg") != self.algorithm_name:
             raise BadHeader("Algorithm mismatch", header=fields, payload=value)

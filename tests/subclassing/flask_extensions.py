@@ -627,7 +627,7 @@ async def _session(framework: Framework, module: Any) -> None:
     "Flask-DebugToolbar",
     "flask_debugtoolbar",
     "the toolbar in a page",
-    "it replaces `app.dispatch_request` with a synchronous function",
+    "pages have no toolbar",
     works=False,
 )
 async def _debugtoolbar(framework: Framework, module: Any) -> None:

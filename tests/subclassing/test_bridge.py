@@ -326,6 +326,33 @@ async def test_async_to_sync(app: Any) -> None:
     assert (view.__name__, view.__doc__) == ("view", "Return the number.")
 
 
+async def test_replaced_dispatch(app: Any) -> None:
+    """An extension can replace the method that calls the view by a synchronous function."""
+    for kind, view in (("async", _asynchronous), ("sync", lambda: "text")):
+        app.get(f"/{kind}", endpoint=kind)(view)
+
+    def dispatch() -> Any:
+        flask.g.endpoint = flask.request.endpoint
+        return app.view_functions[flask.request.endpoint]()
+
+    @app.after_request
+    def name(response: Any) -> Any:
+        response.headers["X-Name"] = flask.g.get("endpoint", "")
+        return response
+
+    assert (await app.test_client().get("/async")).headers["X-Name"] == ""
+    app.dispatch_request = dispatch
+    for kind in ("async", "sync"):
+        response = await app.test_client().get(f"/{kind}")
+        assert await response.get_data(as_text=True) == "text"
+        assert response.headers["X-Name"] == kind
+
+
+async def _asynchronous() -> str:
+    await asyncio.sleep(0)
+    return "text"
+
+
 def test_async_to_sync_in_a_script() -> None:
     @async_to_sync
     async def add(one: int, other: int) -> int:

@@ -82,7 +82,7 @@ class FlaskExtensions(SyncThreads):
     async_to_sync = ensure_sync
 
     @property
-    def dispatch_request(self) -> Any:
+    def dispatch_request(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The method that calls the view. An extension can replace it by a synchronous function."""
         replacement = self.extensions.get(DISPATCH)
         if replacement is None:
