@@ -82,7 +82,7 @@ class FlaskExtensions(SyncThreads):
     async_to_sync = ensure_sync
 
     @property
-    def dispatch_request(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def dispatch_request(self) -> Any:
         """The method that calls the view. An extension can replace it by a synchronous function."""
         replacement = self.extensions.get(DISPATCH)
         if replacement is None:
@@ -94,7 +94,7 @@ class FlaskExtensions(SyncThreads):
         return dispatch
 
     @dispatch_request.setter
-    def dispatch_request(self, replacement: Callable[[], Any]) -> None:
+    def dispatch_request(self, replacement: Callable[[], Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         self.extensions[DISPATCH] = replacement
 
     def app_context(self) -> BridgedAppContext:
