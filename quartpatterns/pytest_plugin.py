@@ -20,6 +20,7 @@ over a function of a helper, for tests that have more than one application.
 from __future__ import annotations
 
 import os
+import unittest
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -299,6 +300,54 @@ def _before_start(request: pytest.FixtureRequest) -> None:
             request.getfixturevalue(name)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option ``greenlet_tests``."""
+    parser.addini(
+        "greenlet_tests",
+        "Run asynchronous tests and fixtures as GREENLET_VIEWS runs views, so that objects of"
+        " SQLAlchemy load when they are read.",
+        type="bool",
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Run an asynchronous fixture in a greenlet, with ``greenlet_tests``."""
+    if not request.config.getini("greenlet_tests"):
+        return (yield)
+    from quartpatterns.subclassing.greenlets import runs_in_greenlet
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fixturedef, "func", runs_in_greenlet(fixturedef.func))
+        return (yield)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run asynchronous test functions in greenlets, with ``greenlet_tests``."""
+    if not config.getini("greenlet_tests"):
+        return
+    from quartpatterns.subclassing.greenlets import runs_in_greenlet
+
+    for item in items:
+        if isinstance(item, pytest.Function) and not _is_test_case(item):
+            item.obj = runs_in_greenlet(item.obj)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Run the methods of a test case of ``unittest`` in greenlets, with ``greenlet_tests``."""
+    if _is_test_case(item) and item.config.getini("greenlet_tests"):
+        from quartpatterns.subclassing.greenlets import runs_in_greenlet
+
+        test_case: Any = cast("pytest.Function", item).instance
+        for name in ("asyncSetUp", item.name, "asyncTearDown"):
+            if (method := getattr(test_case, name, None)) is not None:
+                setattr(test_case, name, runs_in_greenlet(method))
+    return (yield)
+
+
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Say what to write if there is no fixture ``app``, instead of listing all other fixtures."""
     if call.excinfo is None or not isinstance(call.excinfo.value, pytest.FixtureLookupError):
@@ -307,6 +356,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     modules = [fixture.func.__module__ for fixture in error.fixturestack]
     if error.argname == "app" and __name__ in modules:
         error.msg = MISSING_APP
+
+
+def _is_test_case(item: pytest.Item) -> bool:
+    return (
+        isinstance(item, pytest.Function)
+        and item.cls is not None
+        and issubclass(item.cls, unittest.TestCase)
+    )
 
 
 def _check(app: Quart, request: pytest.FixtureRequest) -> None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, SourceProject
-from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.replacing import Replacement
+from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
 
-__all__ = ["Analysis", "Problem"]
+__all__ = ["Analysis", "OnTheLoop", "Problem"]
 
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
@@ -66,6 +67,28 @@ class Problem:
     remedy: str
 
 
+@dataclass(frozen=True)
+class OnTheLoop:
+    """What runs on the event loop, as an earlier evaluation has found.
+
+    Attributes:
+        functions: The functions.
+        names: What functions on the event loop call by a name that ``from ... import`` binds: the
+            name of the file, "" if another file imports it, and the full name of the function.
+        moved: The full names of what has moved because functions on the event loop call it.
+    """
+
+    functions: frozenset[cst.CSTNode] = frozenset()
+    names: frozenset[tuple[str, str]] = frozenset()
+    moved: frozenset[str] = frozenset()
+
+    def __or__(self, other: OnTheLoop) -> OnTheLoop:
+        """Return what runs on the event loop by either."""
+        return OnTheLoop(
+            self.functions | other.functions, self.names | other.names, self.moved | other.moved
+        )
+
+
 class Analysis:
     """What to await, and which functions become asynchronous.
 
@@ -85,12 +108,23 @@ class Analysis:
         extensions: The calls that give an application to code outside of the project, and the
             packages of this code, if they are known.
         threads: The calls that create a thread, and the functions that run in it.
+        unknown: The attributes of objects that the analysis knows nothing about.
+        in_threads: The calls that are sent to a thread.
+        collected: The asynchronous iterators to make lists of.
+        closings: The calls of ``closing()`` that have to be ``aclosing()``.
+        replacements: The calls that replace a function in tests.
+        owners: The modules to write in place of others.
+        strings: The strings that change.
+        imported: The names that ``from ... import`` binds: the file, and the full name.
+        moved: The full names of the functions that are called by other names now.
+        leaks: The objects that have to be awaited, and that other code gets.
         problems: What a person has to look at.
     """
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, known: OnTheLoop) -> None:
         self.project = project
         self.rules = rules
+        self.known = known
         self.awaited: dict[cst.CSTNode, str] = {}
         self.augmented: set[cst.AugAssign] = set()
         self.async_items: set[cst.WithItem] = set()
@@ -105,6 +139,17 @@ class Analysis:
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.extensions: dict[cst.Call, tuple[PythonFile, str]] = {}
         self.threads: dict[cst.Call, set[FunctionInfo]] = {}
+        self.unknown: dict[cst.Attribute, PythonFile] = {}
+        self.in_threads: set[cst.CSTNode] = set()
+        self.collected: set[cst.CSTNode] = set()
+        self.closings: set[cst.CSTNode] = set()
+        self.replacements: dict[cst.CSTNode, Replacement] = {}
+        self.owners: dict[cst.CSTNode, str] = {}
+        self.strings: dict[cst.CSTNode, str] = {}
+        self.imported: set[tuple[str, str]] = set()
+        self.moved: set[str] = set()
+        self._called: set[tuple[str, str]] = set()
+        self.leaks: dict[cst.CSTNode, Problem] = {}
         self.problems: dict[tuple[cst.CSTNode, str], Problem] = {}
 
     # What is used
@@ -136,6 +181,12 @@ class Analysis:
             self.async_items.add(item)
             self.async_with.add(node)
             self._needs_async(node, file, f"async with {reason}")
+
+    def collect(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
+        """Make a list of an asynchronous iterator, for a function that iterates over it."""
+        if node not in self.collected:
+            self.collected.add(node)
+            self._needs_async(node, file, f"async for {reason}")
 
     def make_for(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make a loop or a part of a comprehension asynchronous."""
@@ -198,7 +249,12 @@ class Analysis:
         """Return the asynchronous functions and what they call: all that runs on the event loop."""
         called: dict[FunctionInfo, set[FunctionInfo]] = defaultdict(set)
         for info in self.functions.values():
-            for node, file in info.calls.items():
+            for node, file in (
+                *info.calls.items(),
+                *info.with_items.items(),
+                *info.loops.items(),
+                *info.iterations.items(),
+            ):
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
@@ -209,7 +265,9 @@ class Analysis:
             if not info.calls and not info.escapes
         }
         pending = [
-            info for info in self.functions.values() if info.asynchronous and info not in in_threads
+            info
+            for info in self.functions.values()
+            if (info.asynchronous or info.on_loop) and info not in in_threads
         ]
         while pending:
             info = pending.pop()
@@ -217,6 +275,48 @@ class Analysis:
                 found.add(info)
                 pending += called[info]
         return found
+
+    def now_on_the_loop(self) -> OnTheLoop:
+        """Return what runs on the event loop after this evaluation."""
+        functions = frozenset(info.node for info in self.on_the_event_loop())
+        names = {each if each in self.imported else ("", each[1]) for each in self._called}
+        return OnTheLoop(functions, frozenset(names), frozenset(self.moved))
+
+    def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
+        """Return whether *node* is in a function that runs on the event loop, and can await."""
+        place = self._place(node, file)
+        if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
+            return False
+        return place in self.known.functions
+
+    def moves(self, node: cst.Call, file: PythonFile, name: str, *, awaited: bool) -> bool:
+        """Return whether a call that only changes on the event loop is there.
+
+        Arguments:
+            node: The call.
+            file: Its file.
+            name: The full name of what it calls.
+            awaited: Whether it has to be awaited.
+        """
+        here = self.runs_on_loop(node, file)
+        place = self._place(node, file)
+        if not awaited and not (
+            isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
+        ):
+            # A module and __init__() can create it for the functions.
+            here = any(function in file.spans for function in self.known.functions)
+        if not isinstance(node.func, cst.Name):
+            return here
+        # An import binds a name for all of its file.
+        if here:
+            self._called.add((file.name, name))
+        return not self.known.names.isdisjoint({(file.name, name), ("", name)})
+
+    def _can_be_async(self, function: cst.FunctionDef, file: PythonFile) -> bool:
+        info = self.functions.get(function)
+        if info is not None and info.generator and "contextmanager" not in info.kinds:
+            return _only_synchronous(function) is None
+        return not is_synchronous(function, file)
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
@@ -227,8 +327,7 @@ class Analysis:
         """Make a function asynchronous, and everything that calls it."""
         if info.asynchronous:
             return
-        name = info.node.name.value
-        if info.owner and name.startswith(SYNCHRONOUS_PREFIX) and name not in AWAITABLE_SPECIAL:
+        if info.owner and is_synchronous(info.node, info.file):
             self.problem(
                 "breaks",
                 info.file,
@@ -236,6 +335,15 @@ class Analysis:
                 f"{info.name}() cannot be asynchronous, and needs {reason}",
                 "move what is awaited into a method with another name, and await that where the"
                 " object is used",
+            )
+            return
+        if "task" in info.kinds:
+            self.problem(
+                "breaks",
+                info.file,
+                info.node,
+                f"Celery does not await {info.name}(), which needs {reason}",
+                "write the task with quartpatterns.tasks",
             )
             return
         if info.generator and "contextmanager" not in info.kinds:
@@ -307,11 +415,25 @@ class Analysis:
                 found |= self.external_bases(base.info)
         return found
 
+    def note_difference(
+        self, node: cst.CSTNode, file: PythonFile, name: str, rule: NameRule
+    ) -> None:
+        """Note that something differs on Quart, if its rule says so."""
+        if rule.differs:
+            self.problem("differs", file, node, f"{name} differs on Quart", rule.differs)
+
     def problem(
         self, kind: str, file: PythonFile, node: cst.CSTNode, reason: str, remedy: str
     ) -> None:
         """Note a place that a person has to look at."""
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
+
+
+def is_synchronous(function: cst.FunctionDef, file: PythonFile) -> bool:
+    """Return whether a function is a method that the interpreter calls without await."""
+    name = function.name.value
+    in_class = isinstance(file.parents.get(file.parents[function]), cst.ClassDef)
+    return in_class and name.startswith(SYNCHRONOUS_PREFIX) and name not in AWAITABLE_SPECIAL
 
 
 def _only_synchronous(function: cst.FunctionDef) -> cst.CSTNode | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.models import ENTITY, MODEL
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import (
     NOTHING,
@@ -24,7 +25,10 @@ from quartpatterns.porting.values import (
 if TYPE_CHECKING:
     from quartpatterns.porting.evaluation import Evaluator
 
-__all__ = ["Attributes"]
+__all__ = ["LOOKUPS", "Attributes"]
+
+LOOKUPS = ("get", "pop", "setdefault")
+"""Methods of ``flask.g`` that return the attribute that their first argument names."""
 
 
 class Attributes:
@@ -47,15 +51,27 @@ class Attributes:
     def of(self, owner: Value, name: str, node: cst.CSTNode, scope: Scope) -> Values:
         """Return what an attribute of *owner* can be."""
         if isinstance(owner, Name):
-            self._rename(owner.name, name, node)
+            rule = self.rules.names.get(self.rules.original(f"{owner.name}.{name}"))
+            if rule is not None and rule.port and not rule.on_loop:
+                self.rename(owner.name, name, rule.port, node)
             return self.external_name(f"{owner.name}.{name}")
+        if isinstance(owner, Function):
+            if "task" in owner.info.kinds:
+                return self._external_attribute("celery.Task", name, node, scope)
+            # The function that Flask-Caching has decorated.
+            return frozenset({owner}) if name == "uncached" else NOTHING
         if isinstance(owner, ProjectModule):
             inner = self.evaluator.scopes[owner.file.tree]
             if name in inner.names:
                 return self.flow.read((inner, name))
             return self._module_attribute(owner.file, name)
         if isinstance(owner, ProjectClass):
-            own = self.of_class(owner.info, name)
+            own = frozenset(
+                Function(value.info, Instance(owner.info))
+                if isinstance(value, Function) and "classmethod" in value.info.kinds
+                else value
+                for value in self.of_class(owner.info, name)
+            )
             return own or self._inherited_attribute(owner.info, name, node, scope)
         if isinstance(owner, Instance):
             if isinstance(owner.type, ClassInfo):
@@ -63,15 +79,12 @@ class Attributes:
             return self._external_attribute(owner.type, name, node, scope)
         return NOTHING
 
-    def _rename(self, module: str, name: str, node: cst.CSTNode) -> None:
+    def rename(self, module: str, name: str, port: str, node: cst.CSTNode) -> None:
         """Note the new name of an attribute of a module, such as ``time.sleep``."""
-        rule = self.rules.names.get(self.rules.original(f"{module}.{name}"))
-        if rule is None or not rule.port:
-            return
-        new_module, _, new_name = rule.port.rpartition(".")
+        new_module, _, new_name = port.rpartition(".")
         stays = self.rules.modules.get(module) == new_module
         if not (name == new_name and (stays or module == new_module)):
-            self.result.named[node] = (new_name if stays else rule.port, stays)
+            self.result.named[node] = (new_name if stays else port, stays)
 
     def _module_attribute(self, file: PythonFile, name: str) -> Values:
         if submodule := self.evaluator.project.modules.get(f"{file.module}.{name}"):
@@ -82,13 +95,23 @@ class Attributes:
         self, type_name: str, name: str, node: cst.CSTNode, scope: Scope
     ) -> Values:
         found: set[Value] = set()
+        if type_name == "pytest_mock.MockerFixture" and name == "patch":
+            found.add(Name("unittest.mock.patch"))
         for rule in self.rules.type_rules(type_name):
+            parent = scope.file.parents[node]
+            if name in rule.blocks and not (isinstance(parent, cst.Call) and parent.func is node):
+                self.result.blocking[node] = (
+                    scope.file,
+                    f"{type_name}.{name}",
+                    rule.blocks[name],
+                )
             if name in rule.report:
                 self.result.problem(
                     "breaks",
                     scope.file,
                     node,
-                    f"{type_name}.{name} does not exist in ASGI",
+                    f"{type_name}.{name} does not exist"
+                    f" {'in ASGI' if type_name.startswith('flask.') else 'on asyncio'}",
                     rule.report[name],
                 )
             if name in rule.properties:
@@ -101,10 +124,18 @@ class Attributes:
                 name in (rule.awaited | rule.accepts | rule.views)
                 or name in rule.returns
                 or name in rule.blocks
+                or name in rule.thread
+                or (rule.open and name in LOOKUPS)
             ):
                 found.add(Method(type_name, name))
             if rule.open:
                 found |= self.flow.read((type_name, name))
+        if type_name == ENTITY:
+            for model in self.flow.read(MODEL):
+                if isinstance(model, ProjectClass):
+                    found |= self.of_instance(Instance(model.info), model.info, name, node, scope)
+        if type_name in (ENTITY, MODEL) and name in self.evaluator.relationships:
+            found.add(Instance(self.evaluator.relationships[name]))
         return frozenset(found)
 
     def of_class(self, info: ClassInfo, name: str) -> Values:

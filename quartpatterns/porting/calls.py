@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from quartpatterns.porting.analysis import Problem
+from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.models import EXTENSION
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import dotted_name
+from quartpatterns.porting.replacing import PATCHES, Replacing
 from quartpatterns.porting.rules import NameRule
 from quartpatterns.porting.scopes import function_of
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
+    Closing,
     Context,
     Function,
     FunctionInfo,
@@ -22,7 +28,6 @@ from quartpatterns.porting.values import (
     Method,
     Name,
     ProjectClass,
-    ProjectModule,
     Scope,
     Value,
     Values,
@@ -32,6 +37,23 @@ if TYPE_CHECKING:
     from quartpatterns.porting.evaluation import Evaluator
 
 __all__ = ["Calls"]
+
+# Functions that these call do not run on the event loop.
+OFF_LOOP = frozenset({"celery.Celery", "flask.cli.AppGroup", "pytest.MonkeyPatch"})
+OFF_LOOP_NAMES = ("celery.", "click.", "flask.cli.", "flask.copy_current_request_context")
+ROUTES = frozenset({"route", "get", "post", "put", "delete", "patch"})
+PROTECTORS = frozenset({"flask_login.login_required", "flask_login.fresh_login_required"})
+# Functions and methods that iterate over their arguments.
+CONSUMERS = frozenset(
+    "all any dict enumerate extend filter frozenset iter join list map max min next reversed set"
+    " sorted sum tuple zip".split()
+)
+# Functions that do not use the methods of their arguments.
+HARMLESS = CONSUMERS | frozenset(
+    "bool getattr hasattr id isinstance print repr setattr str type contextlib.closing"
+    " contextlib.aclosing functools.partial flask.render_template flask.render_template_string"
+    " flask.stream_template flask.stream_template_string".split()
+)
 
 
 # Packages that are given applications and are no extensions of Flask.
@@ -53,10 +75,13 @@ class Calls:
         self.rules = evaluator.rules
         self.result = evaluator.result
         self.flow = evaluator.flow
+        self.replacing = Replacing(evaluator)
 
     def call(self, node: cst.Call, scope: Scope) -> Values:
         functions = self.evaluator.evaluate(node.func, scope)
         arguments = [(self.evaluator.evaluate(arg.value, scope), arg) for arg in node.args]
+        if functions:  # It is known now.
+            self._forget_escapes(arguments)
         found: set[Value] = set()
         targets: list[FunctionInfo] = []
         for function in functions:
@@ -70,30 +95,59 @@ class Calls:
                 found |= self._call_method(function, node, arguments, scope)
             elif isinstance(function, Name):
                 found |= self._call_name(function.name, node, arguments, scope)
-            elif isinstance(function, Instance) and isinstance(function.type, ClassInfo):
-                for method in self.evaluator.attributes.of_instance(
-                    function, function.type, "__call__", node, scope
-                ):
-                    if isinstance(method, Function):
-                        self.bind(method, arguments)
-                        found |= self.call_function(method.info, node, scope)
+            elif isinstance(function, Instance):
+                found |= self._call_instance(function, node, arguments, scope)
         self.result.unify(targets)
         if isinstance(node.func, cst.Attribute) and node.func.attr.value == "init_app":
             self.result.extensions.pop(node, None)
             if not functions and arguments:
                 self.result.extensions[node] = (scope.file, "")
         if not functions:
+            where = scope.file.source(node.func)
             for values, arg in arguments:
-                self.escape(values, arg, scope, f"{scope.file.source(node.func)}()")
+                self.escape(values, arg, scope, f"{where}()")
+                self._collect(values, arg, where.rpartition(".")[2], scope)
+        self._check_mixed(functions, node, scope)
         return frozenset(found)
+
+    def _forget_escapes(self, arguments: list[tuple[Values, cst.Arg]]) -> None:
+        for values, arg in arguments:
+            self.result.leaks.pop(arg, None)
+            self.result.blocking.pop(arg, None)
+            for value in values:
+                if isinstance(value, Function):
+                    value.info.escapes.pop(arg, None)
+
+    def _check_mixed(self, functions: Values, node: cst.Call, scope: Scope) -> None:
+        """Report a method that is awaited, or not, depending on the object."""
+        awaited: set[str] = set()
+        blocking: set[str] = set()
+        for function in functions:
+            if isinstance(function, Method):
+                for rule in self.rules.type_rules(function.type):
+                    if function.name in rule.awaited:
+                        awaited.add(function.type)
+                    elif function.name in rule.blocks:
+                        blocking.add(function.type)
+        if awaited and blocking:
+            self.result.problem(
+                "breaks",
+                scope.file,
+                node,
+                f"this can be {' and '.join(sorted(awaited | blocking))}, and only one is awaited",
+                "use one of them",
+            )
 
     def bind(self, function: Function, arguments: list[tuple[Values, cst.Arg]]) -> None:
         """Pass arguments to the parameters of a function."""
         params = function.info.node.params
         names = positional_names(params)
-        if function.instance is not None and names and "staticmethod" not in function.info.kinds:
-            if "classmethod" not in function.info.kinds:
-                self.flow.add((function.info.scope, names[0]), {function.instance})
+        owner = function.instance
+        if owner is not None and names and "staticmethod" not in function.info.kinds:
+            first: Value = owner
+            if "classmethod" in function.info.kinds and isinstance(owner.type, ClassInfo):
+                first = ProjectClass(owner.type)
+            self.flow.add((function.info.scope, names[0]), {first})
             names = names[1:]
         position = 0
         for values, arg in arguments:
@@ -124,6 +178,25 @@ class Calls:
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
 
+    def _call_instance(
+        self,
+        instance: Instance,
+        node: cst.Call,
+        arguments: list[tuple[Values, cst.Arg]],
+        scope: Scope,
+    ) -> Values:
+        """Call an object that has ``__call__``."""
+        if isinstance(instance.type, str):
+            return self._call_method(Method(instance.type, "__call__"), node, arguments, scope)
+        found: set[Value] = set()
+        for method in self.evaluator.attributes.of_instance(
+            instance, instance.type, "__call__", node, scope
+        ):
+            if isinstance(method, Function):
+                self.bind(method, arguments)
+                found |= self.call_function(method.info, node, scope)
+        return frozenset(found)
+
     def _create(
         self, info: ClassInfo, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
     ) -> Values:
@@ -135,6 +208,7 @@ class Calls:
                     self.result.await_(node, scope.file, f"{info.node.name.value}.{rule.create}()")
         for value in self.evaluator.attributes.of_class(info, "__init__"):
             if isinstance(value, Function):
+                value.info.calls[node] = scope.file
                 self.bind(Function(value.info, instance), arguments)
         return frozenset({instance})
 
@@ -142,10 +216,15 @@ class Calls:
         self, method: Method, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
     ) -> Values:
         if method == Method("pytest.MonkeyPatch", "setattr"):
-            return self._replace_attribute(node, arguments, scope)
+            self.replacing.replace(node, arguments, scope)
+            return NOTHING
         found: set[Value] = set()
         accepts = views = False
         for rule in self.rules.type_rules(method.type):
+            if rule.open and method.name in LOOKUPS:
+                found |= self._look_up(method, arguments)
+            if method.name in rule.thread:
+                self._send_to_thread(node, f"{method.type}.{method.name}", scope)
             if method.name in rule.awaited:
                 self.result.await_(node, scope.file, f"{scope.file.source(node.func)}()")
             if method.name in rule.returns:
@@ -161,7 +240,7 @@ class Calls:
         for values, arg in arguments:
             for value in values:
                 if isinstance(value, Function) and (accepts or views):
-                    self.accept(value.info, view=views)
+                    self.accept(value.info, view=views, on_loop=method.type not in OFF_LOOP)
                 elif isinstance(value, Function):
                     value.info.escapes[arg] = f"{method.type}.{method.name}()"
         if accepts or views:
@@ -171,15 +250,29 @@ class Calls:
     def _call_name(
         self, name: str, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
     ) -> Values:
+        if name in PATCHES:
+            self.replacing.replace(node, arguments, scope, by_owner=PATCHES[name])
+            return frozenset({Name(name)})
+        if name == "asyncio.to_thread" and arguments:
+            return self._result_of(arguments[0][0])
         rule = self.rules.names.get(name)
+        if rule is not None and name in self.rules.elsewhere:
+            rule = self._by_place(rule, name, node, scope)
         if rule is None:
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{name}()")
                 if Instance("flask.Flask") in values and _is_library(name):
                     self.result.extensions[node] = (scope.file, name.partition(".")[0])
+                self._collect(values, arg, name, scope)
+                if name == "contextlib.closing" and self._has_asynchronous_close(values):
+                    self.result.closings.add(node)
+                    return frozenset({Closing(values)})
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
                 values = arguments[0][0]
-                return self.evaluator.items(values) if name == "next" else values
+                if name == "next" or arguments[0][1].value in self.result.collected:
+                    items = self.evaluator.items(values)
+                    return items if name == "next" else frozenset({Items(items)})
+                return values
             if name == "super":
                 return self._super(scope)
             if name == "getattr" and len(arguments) > 1:
@@ -196,10 +289,7 @@ class Calls:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
         if rule.blocks:
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
-        if rule.differs:
-            self.result.problem(
-                "differs", scope.file, node, f"{name}() differs on Quart", rule.differs
-            )
+        self.result.note_difference(node, scope.file, f"{name}()", rule)
         found: set[Value] = set()
         if rule.returns:
             found.add(Instance(rule.returns))
@@ -208,10 +298,13 @@ class Calls:
         if name == "threading.Thread":
             arguments = self._thread(node, arguments, scope)
         for values, arg in arguments:
+            if rule.returns == EXTENSION and arg.keyword and arg.keyword.value == "model_class":
+                self.flow.add((EXTENSION, "Model"), values)
             if rule.accepts or rule.views:
                 for value in values:
                     if isinstance(value, Function):
-                        self.accept(value.info, view=rule.views)
+                        off_loop = name.startswith(OFF_LOOP_NAMES)
+                        self.accept(value.info, view=rule.views, on_loop=not off_loop)
                         found.add(value)
             elif not rule.transparent:
                 self.escape(values, arg, scope, f"{name}()")
@@ -258,6 +351,16 @@ class Calls:
                 ]
         return []
 
+    def _result_of(self, functions: Values) -> Values:
+        """Return what functions of libraries return in a thread."""
+        found: set[Value] = set()
+        for function in functions:
+            if isinstance(function, Name) and (rule := self.rules.names.get(function.name)):
+                rule = self.rules.elsewhere[function.name] if rule.on_loop else rule
+                if rule.returns:
+                    found.add(Instance(rule.returns))
+        return frozenset(found)
+
     def _super(self, scope: Scope) -> Values:
         info = function_of(scope)
         if info is None or info.owner is None:
@@ -271,65 +374,93 @@ class Calls:
                 found.add(Instance(rule.returns if rule and rule.returns else base.name))
         return frozenset(found)
 
+    def _by_place(self, rule: NameRule, name: str, node: cst.Call, scope: Scope) -> NameRule:
+        """Return the rule of a call that only changes on the event loop."""
+        if rule.thread:
+            if self._send_to_thread(node, name, scope):
+                return replace(rule, blocks="", awaited=False)
+            return replace(self.rules.elsewhere[name], returns=rule.returns)
+        if not self.result.moves(node, scope.file, name, awaited=rule.awaited):
+            return self.rules.elsewhere[name]
+        self.result.moved.add(name)
+        if isinstance(node.func, cst.Attribute):
+            for owner in self.evaluator.evaluate(node.func.value, scope):
+                if isinstance(owner, Name):
+                    attribute = node.func.attr.value
+                    self.evaluator.attributes.rename(owner.name, attribute, rule.port, node.func)
+        return rule
+
+    def _send_to_thread(self, node: cst.Call, name: str, scope: Scope) -> bool:
+        """Send a call on the event loop to a thread; a call elsewhere stays."""
+        place = self.result.enclosing(node, scope.file)
+        if place is not None and not scope.file.is_test:
+            if self.result.runs_on_loop(node, scope.file):
+                self.result.in_threads.add(node)
+                self.result.await_(node, scope.file, f"asyncio.to_thread({name})")
+                return True
+            remedy = "call it with 'await asyncio.to_thread(...)', in an 'async def' function"
+            self.result.blocking[node] = (scope.file, f"{name}()", remedy)
+        return False
+
+    def _look_up(self, method: Method, arguments: list[tuple[Values, cst.Arg]]) -> Values:
+        """Return an attribute that ``g.pop("db", None)`` returns."""
+        if not arguments or not isinstance(name := arguments[0][1].value, cst.SimpleString):
+            return NOTHING
+        key = (method.type, str(name.evaluated_value))
+        if method.name == "setdefault" and len(arguments) > 1:
+            self.flow.add(key, arguments[1][0])
+        return self.flow.read(key).union(*(values for values, _ in arguments[1:]))
+
+    def _collect(self, values: Values, arg: cst.Arg, name: str, scope: Scope) -> None:
+        """Make a list of an asynchronous iterator for a function that iterates over it."""
+        if name not in CONSUMERS:
+            return
+        for value in values:
+            if isinstance(value, Instance) and isinstance(value.type, str):
+                if any(rule.async_for for rule in self.rules.type_rules(value.type)):
+                    if name in ("next", "iter"):
+                        self.result.problem(
+                            "breaks",
+                            scope.file,
+                            arg,
+                            f"{name}() does not take what is iterated over with 'async for'",
+                            "use 'async for', or fetchone() if it is a cursor",
+                        )
+                    else:
+                        self.result.collect(arg.value, scope.file, f"in {name}()")
+
+    def _has_asynchronous_close(self, values: Values) -> bool:
+        return any(
+            "close" in rule.awaited
+            for value in values
+            if isinstance(value, Instance) and isinstance(value.type, str)
+            for rule in self.rules.type_rules(value.type)
+        )
+
     def escape(self, values: Values, node: cst.CSTNode, scope: Scope, where: str) -> None:
-        """Note functions that code outside the project gets and may call."""
+        """Note functions and asynchronous objects that code outside the project gets."""
+        harmless = (
+            where.endswith(("[...]", "event.listen()")) or where.removesuffix("()") in HARMLESS
+        )
         for value in values:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)
+            elif isinstance(value, Instance) and isinstance(value.type, str) and not harmless:
+                for rule in self.rules.type_rules(value.type):
+                    if rule.escapes and rule.thread:
+                        text = f"{where} with an object of {value.type}"
+                        self.result.blocking[node] = (scope.file, text, rule.escapes)
+                    elif rule.escapes:
+                        why = f"{where} gets a {value.type}, whose methods have to be awaited"
+                        self.result.leaks[node] = Problem(
+                            "breaks", scope.file, node, why, rule.escapes
+                        )
 
-    def accept(self, info: FunctionInfo, *, view: bool) -> None:
+    def accept(self, info: FunctionInfo, *, view: bool, on_loop: bool = True) -> None:
+        info.on_loop |= on_loop and not info.decorator
         if view and not info.view and not info.decorator and not info.unknown_decorators:
             info.view = True
             self.result.make_async(info, "the application calls it for requests")
-
-    def _replace_attribute(
-        self, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
-    ) -> Values:
-        """A function that replaces another one has to be asynchronous if the other is."""
-        plain = [arg.value for _, arg in arguments if arg.keyword is None and not arg.star]
-        if not plain or len(arguments) < 2:
-            return NOTHING
-        replaced: Values = NOTHING
-        if isinstance(plain[0], cst.SimpleString):
-            replaced = self._by_path(str(plain[0].evaluated_value))
-            new = arguments[1][0]
-        elif len(plain) > 1 and isinstance(plain[1], cst.SimpleString) and len(arguments) > 2:
-            name = str(plain[1].evaluated_value)
-            for owner in arguments[0][0]:
-                replaced |= self.evaluator.attributes.of(owner, name, node, scope)
-            new = arguments[2][0]
-        else:
-            return NOTHING
-        targets = [each.info for each in (*replaced, *new) if isinstance(each, Function)]
-        self.result.unify(list(dict.fromkeys(targets)))
-        if any(target.asynchronous for target in targets) and len(targets) < 2:
-            self.result.problem(
-                "differs",
-                scope.file,
-                node,
-                "this replaces a function that is asynchronous now",
-                "replace it with an asynchronous function",
-            )
-        return NOTHING
-
-    def _by_path(self, path: str) -> Values:
-        """Return what a full name such as ``shop.db.connect`` means."""
-        parts = path.split(".")
-        for count in range(len(parts) - 1, 0, -1):
-            file = self.evaluator.project.modules.get(".".join(parts[:count]))
-            if file is None:
-                continue
-            values = self.flow.read((self.evaluator.scopes[file.tree], parts[count]))
-            for name in parts[count + 1 :]:
-                inner = set[Value]()
-                for value in values:
-                    if isinstance(value, ProjectClass):
-                        inner |= self.evaluator.attributes.of_class(value.info, name)
-                    elif isinstance(value, ProjectModule):
-                        inner |= self.flow.read((self.evaluator.scopes[value.file.tree], name))
-                values = frozenset(inner)
-            return values
-        return NOTHING
 
     # Decorators
 
@@ -350,11 +481,22 @@ class Calls:
                 found |= self._decorate_with_method(value, values)
                 # What the other decorators return is called, and so is the function itself.
                 self._decorate_with_method(value, frozenset({Function(info)}))
+                info.routed |= value.name in ROUTES
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)
+                if value.name in PROTECTORS and info.routed and "flask_login" in self.rules.modules:
+                    self.result.problem(
+                        "breaks",
+                        scope.file,
+                        decorator,
+                        "a decorator above the route protects nothing, and the application does not"
+                        " start",
+                        "write it below the route",
+                    )
                 if rule is not None:
                     known = True
-                    found |= self._decorate_with_name(rule, values, info)
+                    off_loop = value.name.startswith(OFF_LOOP_NAMES)
+                    found |= self._decorate_with_name(rule, values, info, on_loop=not off_loop)
                 elif value.name.endswith((".setter", ".deleter", ".getter")):
                     known = True
             elif isinstance(value, ProjectClass):
@@ -376,19 +518,27 @@ class Calls:
         return frozenset(found) or values
 
     def _decorate_with_method(self, method: Method, values: Values) -> Values:
+        if method == Method("celery.Celery", "task"):
+            for value in values:
+                if isinstance(value, Function):
+                    value.info.kinds.add("task")
+            return values
         for rule in self.rules.type_rules(method.type):
             if method.name in rule.views or method.name in rule.accepts:
                 for value in values:
                     if isinstance(value, Function):
-                        self.accept(value.info, view=method.name in rule.views)
+                        on_loop = method.type not in OFF_LOOP
+                        self.accept(value.info, view=method.name in rule.views, on_loop=on_loop)
         return values
 
-    def _decorate_with_name(self, rule: NameRule, values: Values, info: FunctionInfo) -> Values:
+    def _decorate_with_name(
+        self, rule: NameRule, values: Values, info: FunctionInfo, *, on_loop: bool
+    ) -> Values:
         if rule.kind == "fixture":
             info.fixture = True
         elif rule.kind:
             info.kinds.add(rule.kind)
         for value in values:
             if isinstance(value, Function) and (rule.accepts or rule.views):
-                self.accept(value.info, view=rule.views)
+                self.accept(value.info, view=rule.views, on_loop=on_loop)
         return values

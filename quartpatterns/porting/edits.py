@@ -16,7 +16,8 @@ from quartpatterns.porting.project import (
     imported_modules,
     is_extension,
 )
-from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.replacing import edit_replacement
+from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import (
     Edits,
     end_of_line,
@@ -85,7 +86,8 @@ class _Writer:
 
     def _imports_bridged(self, file: PythonFile) -> bool:
         """Return whether a file imports an extension for Flask, known or not."""
-        tops = {name.partition(".")[0] for node in file.spans for name in imported_modules(node)}
+        names = {name for node in file.spans for name in imported_modules(node)}
+        tops = {name.partition(".")[0] for name in names - self.rules.modules.keys()}
         return not tops.isdisjoint(self.rules.bridged) or any(
             is_extension(top, file, self.analysis.project) for top in tops
         )
@@ -95,6 +97,9 @@ class _Writer:
         wanted: dict[str, str] = {}  # statements to import, by the name that they import
         self._hoist(file, edits)
         for node in file.spans:
+            if node in self.analysis.collected and self.analysis.can_await(node, file):
+                edits.wrap(node, "[each async for each in ", "]")
+                self._find_lists(node, file)
             if node in self._hoisted:
                 edits.replace(node, self._hoisted[node])
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
@@ -117,7 +122,21 @@ class _Writer:
                 self._import(node, edits)
             elif isinstance(node, cst.Attribute) and node in self.analysis.named:
                 self._rename(node, edits, wanted)
+            elif node in self.analysis.owners:
+                module = self.analysis.owners[node]
+                edits.replace(node, module)
+                wanted[module] = f"import {module}"
+            elif node in self.analysis.strings:
+                edits.replace(node, self.analysis.strings[node])
+            elif isinstance(node, cst.SimpleString):
+                self._setting(node, edits)
             elif isinstance(node, cst.Call):
+                if node in self.analysis.in_threads and self.analysis.can_await(node, file):
+                    self._to_thread(node, edits, wanted)
+                if node in self.analysis.closings and self.analysis.can_await(node, file):
+                    self._closing(node, edits, wanted)
+                if replacement := self.analysis.replacements.get(node):
+                    edit_replacement(node, replacement, edits, wanted)
                 if node in self.analysis.creations:
                     edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
                 if node in self.set_up_calls and isinstance(node.func, cst.Attribute):
@@ -162,6 +181,32 @@ class _Writer:
         else:
             edits.wrap(node, "await ")
         self._find_lists(node, file)
+
+    def _setting(self, node: cst.SimpleString, edits: Edits) -> None:
+        """Write the new value of a setting such as ``CACHE_TYPE``."""
+        for setting, values in self.rules.setting_values.items():
+            if (new := values.get(str(node.evaluated_value))) is None:
+                continue
+            if setting in _names_of(node, edits.file):
+                edits.replace(node, f"{node.quote}{new}{node.quote}")
+
+    def _to_thread(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
+        """Write ``run(a)`` as ``asyncio.to_thread(run, a)``."""
+        text = edits.file.text
+        start = edits.file.spans[node.func][1]
+        end = text.index(b"(", start) + 1
+        separate = "" if not node.args else "," if text[end : end + 1] in b"\r\n" else ", "
+        edits.wrap(node.func, "asyncio.to_thread(")
+        edits.replace_span(start, end, separate)
+        wanted["asyncio"] = "import asyncio"
+
+    def _closing(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
+        """Write ``closing`` as ``aclosing``."""
+        if isinstance(node.func, cst.Attribute):
+            edits.replace(node.func.attr, "aclosing")
+        else:
+            edits.replace(node.func, "aclosing")
+            wanted["aclosing"] = "from contextlib import aclosing"
 
     def _augmented(self, node: cst.AugAssign, edits: Edits) -> None:
         """Write ``x.data += y`` as ``x.data = await x.data + (y)``: a target cannot be awaited."""
@@ -369,7 +414,7 @@ class _Writer:
         for alias in node.names:
             name = dotted_name(alias.name)
             rule = self.rules.names.get(f"{module}.{name}")
-            if rule and rule.port:
+            if rule and rule.port and self._import_moves(edits.file, f"{module}.{name}", rule):
                 moved.append(alias)
                 bound = edits.file.source(alias.asname.name) if alias.asname else name
                 port_module, _, new_name = rule.port.rpartition(".")
@@ -379,6 +424,11 @@ class _Writer:
             edits.replace(node.module, new_module)
         if moved:
             move_names(edits, node, moved, statements)
+
+    def _import_moves(self, file: PythonFile, name: str, rule: NameRule) -> bool:
+        """Return whether a name is imported from elsewhere: for functions on the event loop."""
+        names = {(file.name, name), ("", name)}
+        return not rule.on_loop or not self.analysis.known.names.isdisjoint(names)
 
     def _rename(self, node: cst.Attribute, edits: Edits, wanted: dict[str, str]) -> None:
         """Write ``time.sleep`` as ``asyncio.sleep``."""
@@ -476,6 +526,33 @@ class _Writer:
         if isinstance(node, cst.ImportFrom):
             return node.module is not None and dotted_name(node.module) in self.rules.modules
         return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)
+
+
+def _names_of(node: cst.SimpleString, file: PythonFile) -> set[str]:
+    """Return the names and keys that get a string as their value."""
+    parent = file.parents[node]
+    keys: list[cst.CSTNode] = []
+    if isinstance(parent, cst.DictElement) and parent.value is node:
+        keys = [parent.key]
+    elif isinstance(parent, cst.Assign):
+        keys = [target.target for target in parent.targets]
+    elif isinstance(parent, cst.AnnAssign):
+        keys = [parent.target]
+    elif isinstance(parent, cst.Arg):  # CACHE_TYPE="...", get("CACHE_TYPE", "...")
+        call = file.parents[parent]
+        keys = [parent.keyword] if parent.keyword else []
+        if isinstance(call, cst.Call) and call.args[0] is not parent:
+            keys.append(call.args[0].value)
+    found: set[str] = set()
+    for key in keys:
+        if isinstance(key, cst.Subscript):
+            index = key.slice[0].slice
+            key = index.value if isinstance(index, cst.Index) else key
+        if isinstance(key, cst.SimpleString):
+            found.add(str(key.evaluated_value))
+        elif isinstance(key, cst.Name):
+            found.add(key.value)
+    return found
 
 
 def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:

@@ -11,10 +11,11 @@ from functools import partial
 
 import libcst as cst
 
-from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow, Unit
+from quartpatterns.porting.models import MODEL, MODELS, relationships
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import (
     PythonFile,
@@ -27,6 +28,7 @@ from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
+    Closing,
     Context,
     Function,
     FunctionInfo,
@@ -48,20 +50,29 @@ APPLICATION_METHODS = ("app_context", "test_client", "test_cli_runner", "test_re
 
 
 def analyse(project: SourceProject, rules: Rules) -> Analysis:
-    """Return what has to be awaited, and which functions become asynchronous."""
-    evaluator = Evaluator(project, rules)
-    evaluator.flow.run()
-    evaluator.guess()
-    return evaluator.result
+    """Return what has to be awaited, and which functions become asynchronous.
+
+    What becomes asynchronous says what runs on the event loop, and rules for calls there make more
+    functions asynchronous. So the project is evaluated until nothing is new.
+    """
+    known = OnTheLoop()
+    while True:
+        evaluator = Evaluator(project, rules, known)
+        evaluator.flow.run()
+        evaluator.guess()
+        found = known | evaluator.result.now_on_the_loop()
+        if found == known or not rules.elsewhere:
+            return evaluator.result
+        known = found
 
 
 class Evaluator:
     """Evaluates statements and expressions, and notes in the result what they need."""
 
-    def __init__(self, project: SourceProject, rules: Rules) -> None:
+    def __init__(self, project: SourceProject, rules: Rules, known: OnTheLoop) -> None:
         self.project = project
         self.rules = rules
-        self.result = Analysis(project, rules)
+        self.result = Analysis(project, rules, known)
         self.flow = Flow()
         self.attributes = Attributes(self)
         self.calls = Calls(self)
@@ -69,6 +80,7 @@ class Evaluator:
         self._begun: set[FunctionInfo] = set()
         self._unknown_owners: dict[cst.Attribute, tuple[Scope, Unit]] = {}
         self._guessed: set[cst.Attribute] = set()
+        self.relationships = relationships(project.files)
         for file in project.files:
             self.scopes.update(build_scopes(file))
         for file in project.files:
@@ -148,13 +160,21 @@ class Evaluator:
 
     def _enter(self, item: cst.WithItem, value: Value, scope: Scope) -> Values:
         """Return what ``with`` assigns; note that it has to be asynchronous."""
+        if isinstance(value, Closing):
+            self.result.make_with(item, scope.file, scope.file.source(item.item))
+            return value.values
         if isinstance(value, Context):
             self.result.use_with(value.info, item, scope.file)
             return self.flow.read((value.info, "yield"))
         if isinstance(value, Instance):
             if isinstance(value.type, str):
-                if any(rule.async_with for rule in self.rules.type_rules(value.type)):
-                    self.result.make_with(item, scope.file, scope.file.source(item.item))
+                for rule in self.rules.type_rules(value.type):
+                    if rule.async_with:
+                        self.result.make_with(item, scope.file, scope.file.source(item.item))
+                    if "__exit__" in rule.blocks:
+                        text = f"the end of 'with {value.type}'"
+                        remedy = rule.blocks["__exit__"]
+                        self.result.blocking[item.item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):
@@ -168,6 +188,7 @@ class Evaluator:
         for default in _defaults(node.params):
             self.evaluate(default, scope)
         value: Values = frozenset({Function(info)})
+        info.routed = False
         for decorator in reversed(node.decorators):
             value = self.calls.decorate(decorator, value, info, scope)
         if info.fixture:
@@ -252,9 +273,14 @@ class Evaluator:
                 info.bases.add(value)
                 if isinstance(value, ProjectClass):
                     value.info.subclasses.add(info)
+                elif isinstance(value, Name) and (rule := self.rules.names.get(value.name)):
+                    self.result.note_difference(base, scope.file, value.name, rule)
         self._statement(node.body, info.scope)
         self._store(node.name.value, frozenset({ProjectClass(info)}), scope)
-        for external in self.result.external_bases(info):
+        bases = self.result.external_bases(info)
+        if not bases.isdisjoint(MODELS):
+            self.flow.add(MODEL, {ProjectClass(info)})
+        for external in bases:
             for name in {
                 name for rule in self.rules.type_rules(external) for name in rule.overrides
             }:
@@ -286,6 +312,8 @@ class Evaluator:
             return
         for alias in node.names:
             name = dotted_name(alias.name)
+            if source is None:
+                self.result.imported.add((scope.file.name, self.rules.original(f"{module}.{name}")))
             values = self._imported(module, source, name, scope.file)
             target = alias.asname.name if alias.asname else alias.name
             self._assign(target, values, scope)
@@ -333,6 +361,20 @@ class Evaluator:
                         self.calls.accept(value.info, view=False)
                 return
             self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
+            self._add_item(target.value, values, scope)
+
+    def _add_item(self, owner: cst.BaseExpression, values: Values, scope: Scope) -> None:
+        """Add *values* to the items of a collection."""
+        items = frozenset({Items(values)}) if values else NOTHING
+        if isinstance(owner, cst.Attribute):
+            for value in self.evaluate(owner.value, scope):
+                self.attributes.assign(value, owner.attr.value, items)
+        elif isinstance(owner, cst.Name):
+            current: Scope | None = scope
+            while current is not None and owner.value not in current.names:
+                current = current.parent
+            if current is not None:
+                self.flow.add((current, owner.value), items)
 
     def _store(self, name: str, values: Values, scope: Scope) -> None:
         if name in scope.global_names:
@@ -375,6 +417,10 @@ class Evaluator:
             self._unknown_owners[node] = scope, self.flow.unit
             if node in self._guessed:
                 found.add(Method("flask.Flask", node.attr.value))
+        if owners:
+            self.result.unknown.pop(node, None)
+        else:
+            self.result.unknown[node] = scope.file
         for owner in owners:
             found |= self.attributes.of(owner, node.attr.value, node, scope)
         return frozenset(found)
@@ -437,6 +483,10 @@ class Evaluator:
         values = self.evaluate(node.value, scope)
         for element in node.slice:
             self._children(element, scope)
+        for value in values:
+            if isinstance(value, Instance) and isinstance(value.type, str):
+                if any("__getitem__" in rule.awaited for rule in self.rules.type_rules(value.type)):
+                    self.result.await_(node, scope.file, scope.file.source(node))
         return self.items(values)
 
     def _eval_ifexp(self, node: cst.IfExp, scope: Scope) -> Values:

@@ -17,12 +17,15 @@ from quartpatterns.porting.project import (
 )
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
+from quartpatterns.porting.settings import refused_settings
 
 __all__ = ["find_problems"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
-# Functions that iterate over what they get.
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+# Methods of collections and strings, which have too many namesakes.
+OF_COLLECTIONS = {*dir(dict), *dir(list), *dir(set), *dir(str)}
+# Functions that iterate over what they get.
 CONSUMERS = re.compile(
     r"^(all|any|dict|enumerate|filter|frozenset|iter|list|map|max|min|next|set|sorted|sum|tuple|zip)$"
     r"|\.join$"
@@ -35,10 +38,12 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_problems(analysis),
         *_escapes(analysis),
         *_iterations(analysis),
+        *_unknown_methods(analysis),
         *_blocking(analysis),
         *_unknown_extensions(analysis, rules),
         *_imports(analysis, rules),
         *_setups(analysis),
+        *_settings(analysis, rules),
     ]
 
 
@@ -49,7 +54,7 @@ def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: st
 
 
 def _problems(analysis: Analysis) -> Iterator[PortFinding]:
-    for problem in analysis.problems.values():
+    for problem in (*analysis.problems.values(), *analysis.leaks.values()):
         yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
 
 
@@ -92,6 +97,24 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
                 )
 
 
+def _unknown_methods(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield calls that may be those of methods that became asynchronous."""
+    methods = {
+        info.node.name.value: info
+        for info in analysis.functions.values()
+        if info.is_new and info.owner and not info.view and not info.generator
+    }
+    for node, file in analysis.unknown.items():
+        info = methods.get(node.attr.value)
+        call = file.parents[node]
+        if info is None or node.attr.value in OF_COLLECTIONS or info.file.is_test > file.is_test:
+            continue
+        if isinstance(call, cst.Call) and call.func is node:
+            if not isinstance(file.parents[call], cst.Await):
+                why = f"{info.name}() is asynchronous now, and may be what this calls"
+                yield finding("differs", file, call, why, "write 'await' if it is")
+
+
 def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
     return next((file for file in analysis.project.files if node in file.spans), None)
 
@@ -119,7 +142,8 @@ def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFindin
                 )
             ):
                 continue
-            for top in {module.partition(".")[0] for module in imported_modules(node)}:
+            modules = (each for each in imported_modules(node) if each not in rules.modules)
+            for top in {module.partition(".")[0] for module in modules}:
                 if is_extension(top, file, analysis.project) and top not in rules.bridged:
                     yield finding(
                         "differs",
@@ -159,3 +183,8 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
         ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
             yield finding("breaks", info.file, info.node, why, "write an asynchronous fixture")
+
+
+def _settings(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
+    for file, node, why, remedy in refused_settings(analysis.project, rules):
+        yield finding("breaks", file, node, why, remedy)

@@ -63,7 +63,8 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
         if before.get(name) != text
     ]
     if stage in ("async", "data") and any(file.is_test for file in project.files):
-        options = pytest_options(folder)
+        after = (texts.get(name, text) for name, text in before.items())
+        options = pytest_options(folder, greenlets=any(b"LazySQLAlchemy" in text for text in after))
         files += [options] if options else []
     return Plan(
         folder=folder,

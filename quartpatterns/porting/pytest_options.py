@@ -19,6 +19,7 @@ OPTIONS = {
     "asyncio_default_fixture_loop_scope": "session",
     "asyncio_default_test_loop_scope": "session",
 }
+GREENLETS = {"greenlet_tests": "true"}
 # The files that pytest reads, in this order: the name, the section, and whether pytest uses the
 # file without this section.
 FILES = (
@@ -33,15 +34,20 @@ FILES = (
 )
 
 
-def pytest_options(folder: Path) -> FileChange | None:
+def pytest_options(folder: Path, *, greenlets: bool = False) -> FileChange | None:
     """Return the configuration with the options of pytest-asyncio, or None if it has them.
 
     pytest reads the first of its files that has a section for it. Without one this creates
     ``pytest.ini``.
 
+    Arguments:
+        folder: The folder of the project.
+        greenlets: Whether to add the option of this package for lazy loads.
+
     Raises:
         PortError: A file of TOML has the options, and not in a table with a line of its own.
     """
+    wanted = OPTIONS | GREENLETS if greenlets else OPTIONS
     for name, section, always in FILES:
         path = folder / name
         if not path.is_file():
@@ -52,14 +58,14 @@ def pytest_options(folder: Path) -> FileChange | None:
         known = _options(text, section, toml=toml)
         if known is None and not always:
             continue
-        missing = {key: value for key, value in OPTIONS.items() if key not in (known or {})}
+        missing = {key: value for key, value in wanted.items() if key not in (known or {})}
         if not missing:
             return None
         if toml and known and not any(_is_head(line, section) for line in text.splitlines()):
             raise PortError(f"{path}: write the options of pytest in a table [{section}]")
         after = _added(text, section, missing, toml=toml)
         return FileChange(name, before, after.encode(errors="surrogateescape"))
-    lines = "".join(f"{key} = {value}\n" for key, value in OPTIONS.items())
+    lines = "".join(f"{key} = {value}\n" for key, value in wanted.items())
     return FileChange("pytest.ini", None, f"[pytest]\n{lines}".encode())
 
 
@@ -92,9 +98,11 @@ def _is_head(line: str, section: str) -> bool:
 
 def _added(text: str, section: str, options: dict[str, str], *, toml: bool) -> str:
     """Return *text* with options after the line of the section."""
-    quote = '"' if toml else ""
     newline = "\r\n" if "\r\n" in text else "\n"
-    new = "".join(f"{key} = {quote}{value}{quote}{newline}" for key, value in options.items())
+    new = ""
+    for key, value in options.items():
+        quote = '"' if toml and value != "true" else ""
+        new += f"{key} = {quote}{value}{quote}{newline}"
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):
         if _is_head(line, section):

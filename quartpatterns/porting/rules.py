@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ class NameRule:
         method: The method of the new class that does what the old function did.
         unwrap: An attribute of the old object that is the new one.
         keywords: Keyword arguments that have other names now.
+        on_loop: Whether only calls that run on the event loop are ported. The others keep the rule
+            that this one replaces.
+        thread: Whether calls that run on the event loop are sent to a thread.
         blocks: Why a call stops the event loop, and what to write instead.
         report: Why it cannot be ported, and what to write instead.
         differs: What is different on Quart, and what to look at.
@@ -52,6 +55,8 @@ class NameRule:
     method: str = ""
     unwrap: str = ""
     keywords: dict[str, str] = field(default_factory=dict[str, str])
+    on_loop: bool = False
+    thread: bool = False
     blocks: str = ""
     report: str = ""
     differs: str = ""
@@ -75,6 +80,8 @@ class TypeRule:
         overrides: Methods of subclasses that become asynchronous.
         items: The type of its items.
         open: Whether users assign attributes of their own, as to ``flask.g``.
+        thread: Methods whose calls on the event loop are sent to a thread.
+        escapes: What to write if code outside of the project gets an object of this type.
         blocks: Methods that stop the event loop, and what to write instead.
         report: Methods and attributes that cannot be ported, and what to write instead.
     """
@@ -92,6 +99,8 @@ class TypeRule:
     overrides: frozenset[str] = NO_NAMES
     items: str = ""
     open: bool = False
+    thread: frozenset[str] = NO_NAMES
+    escapes: str = ""
     blocks: dict[str, str] = field(default_factory=dict[str, str])
     report: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -107,6 +116,10 @@ class Rules:
         bridged: Modules of extensions that :func:`bridge_flask` makes work.
         fixtures: The types of fixtures of pytest plugins.
         removed: Attributes that applications no longer have, and what to write instead.
+        settings: Extensions whose settings the helper refuses if it does not know them, and the
+            name of the helper.
+        setting_values: Values of settings that have other names now.
+        elsewhere: The rules for calls that do not run on the event loop, by name.
     """
 
     names: dict[str, NameRule]
@@ -115,16 +128,28 @@ class Rules:
     bridged: frozenset[str]
     fixtures: dict[str, str]
     removed: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    setting_values: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    elsewhere: dict[str, NameRule] = field(default_factory=dict[str, NameRule])
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        old_modules = {new: old for old, new in self.modules.items()}
-        for name, rule in self.names.items():
-            if rule.port:
-                self._ported[rule.port] = name
-                module, _, rest = rule.port.rpartition(".")
-                if module in old_modules:  # `import niquests as requests; requests.aget`
-                    self._ported[f"{old_modules[module]}.{rest}"] = name
+        old_modules: dict[str, str] = {}
+        for old, new in self.modules.items():
+            old_modules.setdefault(new, old)
+        for name, rule in [*self.names.items()]:
+            if not rule.port:
+                continue
+            module, _, rest = rule.port.rpartition(".")
+            new_names = [rule.port]
+            if module in old_modules:  # `import niquests as requests; requests.aget`
+                new_names.append(f"{old_modules[module]}.{rest}")
+            for new_name in new_names:
+                if rule.on_loop:  # The old name stays in the project, too.
+                    self.names[new_name] = replace(rule, port="", on_loop=False)
+                    self._ported[new_name] = new_name
+                else:
+                    self._ported[new_name] = name
 
     def original(self, name: str) -> str:
         """Return the name of Flask for a name that the port has imported instead.
@@ -156,7 +181,8 @@ class Rules:
 def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     """Return the rules of this package and those of the TOML files in *folders*.
 
-    A later rule replaces an earlier one of the same name.
+    A later rule replaces an earlier one of the same name. Where it is for calls on the event loop
+    only, the earlier one remains for the others.
 
     Arguments:
         folders: TOML files, or folders that contain some.
@@ -171,22 +197,41 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     bridged: set[str] = set()
     fixtures: dict[str, str] = {}
     removed: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    setting_values: dict[str, dict[str, str]] = {}
+    elsewhere: dict[str, NameRule] = {}
     for name, text in _texts(folders, data=data):
         try:
-            data = tomllib.loads(text)
-            for full_name, rule in data.pop("names", {}).items():
-                names[full_name] = _rule(NameRule, rule)
-            for type_name, rule in data.pop("types", {}).items():
+            table = tomllib.loads(text)
+            for full_name, rule in table.pop("names", {}).items():
+                new = _rule(NameRule, rule)
+                if new.on_loop or new.thread:
+                    elsewhere[full_name] = names.get(full_name, NameRule())
+                names[full_name] = new
+            for type_name, rule in table.pop("types", {}).items():
                 types[type_name] = _rule(TypeRule, rule)
-            modules.update(data.pop("modules", {}))
-            bridged.update(data.pop("bridged", ()))
-            fixtures.update(data.pop("fixtures", {}))
-            removed.update(data.pop("removed", {}))
-            if data:
-                raise RuleError(f"unknown key {next(iter(data))!r}")
+            modules.update(table.pop("modules", {}))
+            bridged.update(table.pop("bridged", ()))
+            fixtures.update(table.pop("fixtures", {}))
+            removed.update(table.pop("removed", {}))
+            settings.update(table.pop("settings", {}))
+            setting_values.update(table.pop("setting_values", {}))
+            if table:
+                raise RuleError(f"unknown key {next(iter(table))!r}")
         except (RuleError, TypeError, ValueError) as error:
             raise RuleError(f"{name}: {error}") from error
-    return Rules(names, types, modules, frozenset(bridged), fixtures, removed)
+    bridged -= modules.keys()
+    return Rules(
+        names,
+        types,
+        modules,
+        frozenset(bridged),
+        fixtures,
+        removed,
+        settings,
+        setting_values,
+        elsewhere,
+    )
 
 
 def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from quartpatterns.porting.project import PythonFile
 __all__ = [
     "NOTHING",
     "ClassInfo",
+    "Closing",
     "Context",
     "Function",
     "FunctionInfo",
@@ -66,6 +67,8 @@ class FunctionInfo:
         view: Whether the application calls it for a request.
         decorator: Whether it returns a function that it defines, as decorators do.
         fixture: Whether it is a fixture of pytest.
+        routed: Whether a decorator has made it a view.
+        on_loop: Whether other code calls it on the event loop, as it is or asynchronous.
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
             ``contextmanager``.
         calls, with_items, loops: The places that use it.
@@ -82,6 +85,8 @@ class FunctionInfo:
     reason: str = ""
     view: bool = False
     fixture: bool = False
+    routed: bool = False
+    on_loop: bool = False
     generator: bool = False
     decorator: bool = False
     kinds: set[str] = field(default_factory=set[str])
@@ -181,8 +186,15 @@ class Context:
     info: FunctionInfo
 
 
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What ``contextlib.closing`` returns for objects whose ``close`` has to be awaited."""
+
+    values: frozenset[Value]
+
+
 Value: TypeAlias = (
-    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context
+    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context | Closing
 )
 Values: TypeAlias = frozenset[Value]
 NOTHING: Values = frozenset()

@@ -35,7 +35,7 @@ with requires_extra("sqlalchemy"):
 from quartpatterns._shared.pagination import Pagination
 from quartpatterns.sqlalchemy.cursors import CursorError
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
-from quartpatterns.sqlalchemy.extension import SQLAlchemy, add_models_to_shell
+from quartpatterns.sqlalchemy.extension import LazySQLAlchemy, SQLAlchemy, add_models_to_shell
 from quartpatterns.sqlalchemy.keyset import KeysetPage
 from quartpatterns.sqlalchemy.legacy_query import Query
 from quartpatterns.sqlalchemy.metaclasses import (
@@ -69,6 +69,7 @@ __all__ = [
     "DefaultMetaNoName",
     "DirectSession",
     "KeysetPage",
+    "LazySQLAlchemy",
     "Model",
     "NameMetaMixin",
     "Pagination",

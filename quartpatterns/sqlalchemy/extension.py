@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
 from quartpatterns._shared.loop_bound import LoopBound, current_context
+from quartpatterns._shared.settings import apply_defaults
 from quartpatterns._shared.unavailable import register_unavailable_handler
 from quartpatterns.sqlalchemy.engines import LoopEngines, make_engine
 from quartpatterns.sqlalchemy.errors import describe, diagnose
@@ -36,11 +37,11 @@ from quartpatterns.sqlalchemy.sessions import (
     reading_session,
     unknown_bind,
 )
-from quartpatterns.sqlalchemy.settings import Settings, read_settings, without_driver
+from quartpatterns.sqlalchemy.settings import DEFAULTS, Settings, read_settings, without_driver
 from quartpatterns.sqlalchemy.sqlite import MEMORY, MemoryDatabase
 from quartpatterns.sqlalchemy.track_modifications import track_modifications
 
-__all__ = ["Registration", "SQLAlchemy", "add_models_to_shell", "run"]
+__all__ = ["LazySQLAlchemy", "Registration", "SQLAlchemy", "add_models_to_shell", "run"]
 
 T = TypeVar("T")
 
@@ -483,6 +484,48 @@ class SQLAlchemy(Queries):
                 if not name.startswith("_") and hasattr(module, name):
                     return getattr(module, name)
             raise AttributeError(f"neither SQLAlchemy nor this object has {name!r}")
+
+
+class LazySQLAlchemy(SQLAlchemy):
+    """:class:`SQLAlchemy` whose objects load when they are read, as those of Flask-SQLAlchemy do.
+
+    Relationships are loaded lazily, and a commit expires the attributes of all objects of the
+    session, so that they are read again. Nothing in the code shows these queries. It is for
+    applications that move from Flask, until their queries name what they load. SQLite does not
+    check foreign keys, unless ``SQLALCHEMY_SQLITE_PRAGMAS`` says so.
+
+    It sets ``GREENLET_VIEWS``, so it needs a
+    :class:`~quartpatterns.subclassing.FaithfulQuart`, and works where that setting does: in
+    requests, websockets and commands, and with ``greenlet_tests`` in tests, but not in tasks.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        app: Quart | None = None,
+        *,
+        session_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        session_options = {"expire_on_commit": True, **(session_options or {})}
+        super().__init__(app, session_options=session_options, **options)
+
+    def init_app(self, app: Quart) -> None:
+        """Use the databases that the configuration of *app* names; set ``GREENLET_VIEWS``.
+
+        Raises:
+            TypeError: *app* is no :class:`~quartpatterns.subclassing.FaithfulQuart`.
+        """
+        if not hasattr(app, "loads_lazily"):
+            raise TypeError(
+                "LazySQLAlchemy needs quartpatterns.subclassing.FaithfulQuart: use SQLAlchemy with"
+                f" {type(app).__name__}, and load relationships with selectinload()"
+            )
+        app.config["GREENLET_VIEWS"] = True
+        pragmas = {**DEFAULTS["SQLALCHEMY_SQLITE_PRAGMAS"], "foreign_keys": "OFF"}
+        apply_defaults(app, {"SQLALCHEMY_SQLITE_PRAGMAS": pragmas})
+        super().init_app(app)
 
 
 async def _discard_session(app: Quart, **values: Any) -> None:

@@ -14,12 +14,14 @@ from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from greenlet import getcurrent  # type: ignore[import-untyped]
 from quart import abort, current_app
 from sqlalchemy import orm
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession, async_session
 from sqlalchemy.util.concurrency import in_greenlet
 
+from quartpatterns._shared.greenlet_views import RUNS_COROUTINE
 from quartpatterns._shared.pagination import MAX_PER_PAGE, Pagination
 from quartpatterns.sqlalchemy.pages import StatementPages, paginate
 
@@ -174,7 +176,9 @@ def _awaited(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Query[Any], *args: Any, **options: Any) -> Any:
         # SQLAlchemy's own methods call each other, and need the results.
         call = partial(method, self, *args, **options)
-        return call() if in_greenlet() else self.run(name, call)
+        # With GREENLET_VIEWS, the code of a view runs in a greenlet, and awaits.
+        awaits = not in_greenlet() or getattr(getcurrent(), RUNS_COROUTINE, False)
+        return self.run(name, call) if awaits else call()
 
     if method.__module__.startswith("sqlalchemy."):
         wrapper.__doc__ = f"Await the result of SQLAlchemy's ``Query.{name}()``."

@@ -23,6 +23,7 @@ from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("sqlite3"):
     from quartpatterns.sqlite3.connection import Connection, make_dicts
+    from quartpatterns.sqlite3.dbapi import StandaloneConnection, connect
 
 from quartpatterns.sqlite3.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlite3.extension import SQLite, get_db, init_db, query_db, stream_query
@@ -34,7 +35,9 @@ __all__ = [
     "Connection",
     "DatabaseUnavailable",
     "SQLite",
+    "StandaloneConnection",
     "Transaction",
+    "connect",
     "diagnose",
     "get_db",
     "handle_database_error",

@@ -25,6 +25,7 @@ from quart.testing import QuartCliRunner
 
 from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.threads import to_thread
+from quartpatterns.subclassing.greenlets import in_greenlet
 
 __all__ = [
     "AsyncCommands",
@@ -179,7 +180,12 @@ class _Callback:
             loop.push_app_context()
         result = self.function(*args, **kwargs)
         # Quart's with_appcontext() returns the coroutine of a coroutine function.
-        return loop.run(_await(result)) if isawaitable(result) else result
+        if not isawaitable(result):
+            return result
+        coroutine = _await(result)
+        if has_app_context() and current_app.config.get("GREENLET_VIEWS"):
+            coroutine = in_greenlet(coroutine)
+        return loop.run(coroutine)
 
 
 class _ParameterCallback(_Callback):

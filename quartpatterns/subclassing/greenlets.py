@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from functools import lru_cache
+from contextlib import aclosing
+from functools import lru_cache, wraps
 from importlib import import_module
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, TypeVar
 
 from quart import Quart
@@ -21,10 +23,11 @@ from quart.wrappers import Request, Websocket
 from quart.wrappers.response import IterableBody
 
 from quartpatterns._shared.extras import requires_extra
+from quartpatterns._shared.greenlet_views import RUNS_COROUTINE
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.subclassing import SETTINGS
 
-__all__ = ["GreenletViews"]
+__all__ = ["GreenletViews", "in_greenlet", "runs_in_greenlet"]
 
 T = TypeVar("T")
 
@@ -32,13 +35,16 @@ T = TypeVar("T")
 class GreenletViews(Quart):
     """With ``GREENLET_VIEWS = True``, each request and websocket is handled in a greenlet.
 
-    Then ``user.posts`` works in asynchronous views, hooks, error handlers, templates and streamed
-    generators, also if the relationship is not loaded. It does not work in synchronous views, which
-    run in threads, and in tasks that a view starts.
+    Then ``user.posts`` works in asynchronous views, hooks, error handlers, templates, streamed
+    generators and commands, also if the relationship is not loaded. It does not work in synchronous
+    views, which run in threads, and in tasks that a view starts.
 
     It is off by default, because each ``await`` that really waits costs some microseconds more,
     and because a lazy load in a loop is one query for each object, which nothing in the code shows.
     """
+
+    loads_lazily = True
+    """Whether ``GREENLET_VIEWS`` has an effect."""
 
     async def startup(self) -> None:
         """Start as Quart does.
@@ -97,25 +103,58 @@ async def in_greenlet(coroutine: Coroutine[Any, Any, T]) -> T:
         MissingExtraError: SQLAlchemy or greenlet is not installed.
     """
     try:
-        spawn, wait = _sqlalchemy()
+        spawn, wait, getcurrent = _sqlalchemy()
     except BaseException:
         coroutine.close()
         raise
-    result: T = await spawn(_run, coroutine, wait)
+    result: T = await spawn(_run, coroutine, wait, getcurrent)
     return result
 
 
+def runs_in_greenlet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a coroutine function, or one of an asynchronous generator, that runs in a greenlet.
+
+    Other functions are returned as they are.
+    """
+    if isasyncgenfunction(function):
+
+        @wraps(function)
+        async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+            async with aclosing(_iterate(function(*args, **kwargs))) as items:
+                async for item in items:
+                    yield item
+
+        return generate
+    if iscoroutinefunction(function):
+
+        @wraps(function)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await in_greenlet(function(*args, **kwargs))
+
+        return call
+    return function
+
+
 @lru_cache(1)
-def _sqlalchemy() -> tuple[Any, Any]:
-    """Return the functions that start a greenlet and wait in it. Few applications need them."""
+def _sqlalchemy() -> tuple[Any, Any, Any]:
+    """Return the functions that start a greenlet, wait in it, and find it.
+
+    Few applications need them.
+    """
     with requires_extra("sqlalchemy", needed_by="GREENLET_VIEWS"):
-        import_module("greenlet")  # SQLAlchemy raises an ImportError that does not name it.
+        # SQLAlchemy raises an ImportError that does not name it.
+        getcurrent = import_module("greenlet").getcurrent
         from sqlalchemy.util import await_only, greenlet_spawn
-    return greenlet_spawn, await_only
+    return greenlet_spawn, await_only, getcurrent
 
 
-def _run(coroutine: Coroutine[Any, Any, T], wait: Callable[[Any], Any]) -> T:
+def _run(
+    coroutine: Coroutine[Any, Any, T],
+    wait: Callable[[Any], Any],
+    getcurrent: Callable[[], object],
+) -> T:
     """Run *coroutine*. The greenlet waits for what it waits for."""
+    setattr(getcurrent(), RUNS_COROUTINE, True)
     resume: Callable[[Any], Any] = coroutine.send
     value: Any = None
     try:

@@ -451,3 +451,64 @@ def test_entry_point(tmp_path: Path) -> None:
         assert f"\n{name}" in done.stdout, done.stdout
         assert f"`{name}`" in page
     assert "no docstring available" not in done.stdout
+
+
+GREENLETS = """
+import unittest
+import pytest
+from sqlalchemy.util import await_only
+from asyncio import sleep
+
+
+def wait():
+    return await_only(sleep(0, "waited"))
+
+
+@pytest.fixture
+async def waited():
+    return wait()
+
+
+@pytest.fixture
+async def around():
+    wait()
+    yield
+    wait()
+
+
+async def test_function(waited, around):
+    assert wait() == waited
+
+
+class TestClass:
+    async def test_method(self, waited):
+        assert wait() == waited
+
+
+class Case(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        wait()
+
+    async def asyncTearDown(self):
+        wait()
+
+    async def test_case(self):
+        assert wait() == "waited"
+
+
+def test_synchronous():
+    pass
+"""
+
+
+@pytest.mark.parametrize("greenlets", [True, False])
+def test_greenlets(pytester: pytest.Pytester, greenlets: bool) -> None:
+    """With the option, everything that is asynchronous can wait as SQLAlchemy's code does."""
+    options = f"[pytest]\nasyncio_mode = auto\ngreenlet_tests = {str(greenlets).lower()}\n"
+    pytester.makefile(".ini", pytest=options)
+    pytester.makepyfile(GREENLETS)
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    if greenlets:
+        result.assert_outcomes(passed=4)
+    else:
+        result.assert_outcomes(passed=1, failed=1, errors=2)
