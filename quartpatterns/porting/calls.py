@@ -319,8 +319,8 @@ class Calls:
 
         If it becomes asynchronous, ``asyncio.run()`` runs it in the thread.
         """
-        keywords = {arg.keyword.value for arg in node.args if arg.keyword is not None}
-        if "kwargs" in keywords:
+        keywords = {arg.keyword.value: arg.value for arg in node.args if arg.keyword is not None}
+        if "kwargs" in keywords and not dotted_name(keywords["kwargs"]):
             return arguments
         for values, arg in arguments:
             functions = {each.info for each in values if isinstance(each, Function)}

@@ -481,16 +481,37 @@ class _Writer:
         edits.replace(target, "asyncio.run")
         wanted["asyncio"] = "import asyncio"
         values = arguments.get("args")
+        keywords = ""
+        if "kwargs" in arguments:
+            keywords = f"**{file.source(arguments['kwargs'])}"
+            self._remove_argument(node, "kwargs", edits)
         if values is None:
-            edits.insert(file.spans[target][1], f", args=[{function}()]")
-        elif isinstance(values, cst.Tuple) and values.lpar:
-            edits.insert(file.spans[values.lpar[-1]][1], f"{function}(")
-            edits.insert(file.spans[values.rpar[0]][0], "),")
-        elif isinstance(values, cst.List):
-            edits.insert(file.spans[values.lbracket][1], f"{function}(")
-            edits.insert(file.spans[values.rbracket][0], ")")
+            edits.insert(file.spans[target][1], f", args=[{function}({keywords})]")
+        elif isinstance(values, cst.Tuple | cst.List) and (
+            isinstance(values, cst.List) or values.lpar
+        ):
+            if keywords and values.elements:
+                comma = isinstance(values.elements[-1].comma, cst.Comma)
+                keywords = f" {keywords}" if comma else f", {keywords}"
+            if isinstance(values, cst.List):
+                start, end, after = values.lbracket, values.rbracket, ")"
+            else:
+                start, end, after = values.lpar[-1], values.rpar[0], "),"
+            edits.insert(file.spans[start][1], f"{function}(")
+            edits.insert(file.spans[end][0], f"{keywords}{after}")
         else:
-            edits.wrap(values, f"[{function}(*", ")]")
+            keywords = f", {keywords}" if keywords else ""
+            edits.wrap(values, f"[{function}(*", f"{keywords})]")
+
+    def _remove_argument(self, node: cst.Call, name: str, edits: Edits) -> None:
+        """Remove a keyword argument that is not the only one."""
+        spans = [edits.file.spans[arg] for arg in node.args]
+        names = [arg.keyword.value if arg.keyword else "" for arg in node.args]
+        index = names.index(name)
+        if index:
+            edits.replace_span(spans[index - 1][1], spans[index][1], "")
+        else:
+            edits.replace_span(spans[0][0], spans[1][0], "")
 
     def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
         """Insert statements after the last import at the top of the module."""

@@ -84,7 +84,7 @@ CASES = {
         ("breaks", 2, "flask.Request.environ does not exist", "request.scope"),
     ),
     "a thread": (
-        "def start(x):\n    threading.Thread(target=helper, kwargs=x).start()\n",
+        "def start(x):\n    threading.Thread(target=helper, kwargs={}).start()\n",
         ("differs", 1, "threading.Thread() may call it without await", "accepts asynchronous"),
     ),
     "an unknown decorator": (

@@ -679,6 +679,10 @@ PAIRS = {
             Thread(target=send, args=(app, request.form["text"])).start()
             Thread(target=later, args=(app,), daemon=True).start()
             Thread(target=print, args=[text]).start()
+            Thread(kwargs=text, target=send).start()
+            Thread(target=send, args=(app,), kwargs=text).start()
+            Thread(target=send, kwargs=text, args=[app], daemon=True).start()
+            Thread(target=send, args=text, kwargs=text).start()
         """,
         """
         import asyncio
@@ -697,6 +701,10 @@ PAIRS = {
             Thread(target=asyncio.run, args=(send(app, (await request.form)["text"]),)).start()
             Thread(target=asyncio.run, args=(later(app,),), daemon=True).start()
             Thread(target=print, args=[text]).start()
+            Thread(target=asyncio.run, args=[send(**text)]).start()
+            Thread(target=asyncio.run, args=(send(app, **text),)).start()
+            Thread(target=asyncio.run, args=[send(app, **text)], daemon=True).start()
+            Thread(target=asyncio.run, args=[send(*text, **text)]).start()
         """,
     ),
     "coroutines that are not awaited": (

@@ -348,6 +348,37 @@ async def test_replaced_dispatch(app: Any) -> None:
         assert response.headers["X-Name"] == kind
 
 
+async def test_replaced_error_handling(app: Any) -> None:
+    """Flask-CORS replaces both methods by synchronous functions that convert the response."""
+
+    def wrapper(method: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(error: Any) -> Any:
+            response = app.make_response(method(error))
+            response.headers["X-Name"] = type(error).__name__
+            return response
+
+        return wrapped
+
+    app.handle_exception = wrapper(app.handle_exception)
+    app.handle_user_exception = wrapper(app.handle_user_exception)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/error")
+    async def error() -> None:
+        raise ValueError
+
+    @app.errorhandler(404)
+    async def not_found(error: Any) -> Any:
+        return flask.request.path, 404
+
+    client = app.test_client()
+    response = await client.get("/none")
+    assert (response.status_code, response.headers["X-Name"]) == (404, "NotFound")
+    assert await response.get_data(as_text=True) == "/none"
+    response = await client.get("/error")
+    assert (response.status_code, response.headers["X-Name"]) == (500, "ValueError")
+
+
 async def _asynchronous() -> str:
     await asyncio.sleep(0)
     return "text"

@@ -37,8 +37,8 @@ __all__ = ["FlaskExtensions", "async_to_sync", "bridge_flask"]
 App = TypeVar("App", bound=Quart)
 P = ParamSpec("P")
 
-DISPATCH = "dispatch_request"
-"""The key in ``app.extensions`` of the function that an extension has set."""
+REPLACEABLE = {"dispatch_request": 0, "handle_exception": 1, "handle_user_exception": 1}
+"""The methods that extensions replace, and with how many arguments Flask calls them."""
 SIGNALS = tuple(name for name, one in vars(flask.signals).items() if isinstance(one, Signal))
 """The names of Flask's signals. Quart has a signal of each name."""
 
@@ -81,21 +81,20 @@ class FlaskExtensions(SyncThreads):
 
     async_to_sync = ensure_sync
 
-    @property
-    def dispatch_request(self) -> Any:
-        """The method that calls the view. An extension can replace it by a synchronous function."""
-        replacement = self.extensions.get(DISPATCH)
-        if replacement is None:
-            return super().dispatch_request
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute. Synchronous functions in place of methods run in threads.
 
-        async def dispatch(request_context: Any = None) -> Any:
-            return await maybe_await(await self.ensure_async(replacement)())
+        Flask-CORS replaces the methods that handle errors, for example.
+        """
+        arguments = REPLACEABLE.get(name)
+        if arguments is not None and not is_async(value):
+            replacement = value
 
-        return dispatch
+            @wraps(replacement)
+            async def value(*args: Any) -> Any:
+                return await maybe_await(await self.ensure_async(replacement)(*args[:arguments]))
 
-    @dispatch_request.setter
-    def dispatch_request(self, replacement: Callable[[], Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.extensions[DISPATCH] = replacement
+        super().__setattr__(name, value)
 
     def app_context(self) -> BridgedAppContext:
         """Return a context of the application, for ``async with``, or ``with`` in a thread."""
