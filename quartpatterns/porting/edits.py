@@ -494,11 +494,11 @@ class _Writer:
                 comma = isinstance(values.elements[-1].comma, cst.Comma)
                 keywords = f" {keywords}" if comma else f", {keywords}"
             if isinstance(values, cst.List):
-                start, end, after = values.lbracket, values.rbracket, ")"
+                start, end = file.spans[values.lbracket][1], file.spans[values.rbracket][0]
             else:
-                start, end, after = values.lpar[-1], values.rpar[0], "),"
-            edits.insert(file.spans[start][1], f"{function}(")
-            edits.insert(file.spans[end][0], f"{keywords}{after}")
+                start, end = file.spans[values.lpar[-1]][1], file.spans[values.rpar[0]][0]
+            edits.insert(start, f"{function}(")
+            edits.insert(end, f"{keywords})" if isinstance(values, cst.List) else f"{keywords}),")
         else:
             keywords = f", {keywords}" if keywords else ""
             edits.wrap(values, f"[{function}(*", f"{keywords})]")

@@ -23,6 +23,7 @@ __all__ = ["find_problems"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+MEMORY = ("sqlite://", "sqlite:///:memory:")
 # Methods of collections and strings, which have too many namesakes.
 OF_COLLECTIONS = {*dir(dict), *dir(list), *dir(set), *dir(str)}
 # Functions that iterate over what they get.
@@ -43,6 +44,7 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_unknown_extensions(analysis, rules),
         *_imports(analysis, rules),
         *_setups(analysis),
+        *_memory_databases(analysis),
         *_settings(analysis, rules),
     ]
 
@@ -188,3 +190,27 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
 def _settings(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     for file, node, why, remedy in refused_settings(analysis.project, rules):
         yield finding("breaks", file, node, why, remedy)
+
+
+def _memory_databases(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield databases in memory that are other ones in each thread, where views can run.
+
+    Flask-SQLAlchemy and :mod:`quartpatterns.sqlalchemy` share one connection.
+    """
+    files = analysis.project.files
+    modules = {module for file in files for node in file.spans for module in imported_modules(node)}
+    packages = {module.partition(".")[0] for module in modules}
+    shared = "flask_sqlalchemy" in packages or "quartpatterns.sqlalchemy" in modules
+    if shared or packages.isdisjoint({"alchemical", "sqlalchemy"}):
+        return
+    for file in files:
+        for node in file.spans:
+            if isinstance(node, cst.SimpleString) and node.evaluated_value in MEMORY:
+                yield finding(
+                    "breaks",
+                    file,
+                    node,
+                    "SQLAlchemy opens another database in memory in each thread",
+                    "use a file, or create_engine(..., poolclass=StaticPool,"
+                    " connect_args={'check_same_thread': False})",
+                )

@@ -170,6 +170,17 @@ def test_queries(tmp_path: Path) -> None:
     assert all("quartpatterns.sqlalchemy" in each.remedy for each in found)
 
 
+def test_memory_databases(tmp_path: Path) -> None:
+    """Each thread has its own database in memory, except with Flask-SQLAlchemy."""
+    engine = "import flask\nimport sqlalchemy\n\nengine = sqlalchemy.create_engine('sqlite://')\n"
+    written(tmp_path, {"app.py": engine})
+    [found] = make_plan(tmp_path).findings
+    assert (found.kind, found.line) == ("breaks", 4)
+    assert "StaticPool" in found.remedy
+    written(tmp_path, {"app.py": f"{engine}import flask_sqlalchemy\n"})
+    assert not make_plan(tmp_path).findings
+
+
 REMOVED = """
 from flask import Flask, _request_ctx_stack
 from flask.json import JSONEncoder

@@ -109,6 +109,12 @@ PAIRS = {
         "from quartpatterns.subclassing.signatures import TimedJSONWebSignatureSerializer"
         " as Tokens\n",
     ),
+    "fields of marshmallow": (
+        "import flask\nfrom marshmallow import fields\n\n\n"
+        "name = fields.Str(missing='a', required=False)\n",
+        "import flask\nfrom marshmallow import fields\n\n\n"
+        "name = fields.Str(load_default='a', required=False)\n",
+    ),
     "pages of a query": (
         "from flask_sqlalchemy import SQLAlchemy\nfrom flask import request\n\n\n"
         "def f(db, query, self):\n    db.paginate(query, page=1)\n    self.paginate(1)\n"
