@@ -21,7 +21,7 @@ import pytest
 import quart.signals
 from blockbuster import BlockBuster
 from click.testing import CliRunner
-from quart import Quart, request, session, websocket
+from quart import Quart, render_template_string, request, session, websocket
 from quart.cli import ScriptInfo
 from quart.utils import run_sync
 
@@ -346,6 +346,37 @@ async def test_replaced_dispatch(app: Any) -> None:
         response = await app.test_client().get(f"/{kind}")
         assert await response.get_data(as_text=True) == "text"
         assert response.headers["X-Name"] == kind
+
+
+async def test_templates_on_the_event_loop(app: Any) -> None:
+    """An extension renders a template in a function that an asynchronous template calls."""
+
+    @app.context_processor
+    async def names() -> dict[str, str]:
+        return {"name": "Ada"}
+
+    async def later() -> str:
+        await asyncio.sleep(0)
+        return "later"
+
+    def snippet(source: str) -> str:
+        return flask.render_template_string(source, later=later)
+
+    app.jinja_env.globals["snippet"] = snippet
+
+    @app.get("/")
+    async def index() -> str:
+        return await render_template_string("{{ snippet('{{ name }}!') }} {{ name }}")
+
+    @app.get("/later")
+    async def waits() -> str:
+        with pytest.raises(RuntimeError, match="the template waits for something"):
+            snippet("{{ later() }}")
+        return "refused"
+
+    client = app.test_client()
+    assert await (await client.get("/")).get_data(as_text=True) == "Ada! Ada"
+    assert await (await client.get("/later")).get_data(as_text=True) == "refused"
 
 
 async def test_replaced_error_handling(app: Any) -> None:

@@ -19,7 +19,6 @@ from blinker import Signal
 from quart import Quart
 
 from quartpatterns._shared.calling import is_async, maybe_await
-from quartpatterns.subclassing.bridge.assets import BridgedEnvironment
 from quartpatterns.subclassing.bridge.contexts import (
     BridgedAppContext,
     BridgedRequestContext,
@@ -27,6 +26,7 @@ from quartpatterns.subclassing.bridge.contexts import (
 )
 from quartpatterns.subclassing.bridge.request import RecordingRequest
 from quartpatterns.subclassing.bridge.response import BridgedResponse
+from quartpatterns.subclassing.bridge.templates import Begun, BridgedEnvironment
 from quartpatterns.subclassing.bridge.testing import BridgedClient
 from quartpatterns.subclassing.bridge.waiting import NestedThreads, on_event_loop
 from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
@@ -116,8 +116,12 @@ class FlaskExtensions(SyncThreads):
         return result_or_awaitable(super().make_default_options_response())
 
     def update_template_context(self, context: dict[str, Any]) -> Any:
-        """Add the values of the template context processors."""
-        return result_or_awaitable(super().update_template_context(context))
+        """Add the values of the template context processors.
+
+        On the event loop this begins at once, because :func:`flask.render_template` does not await.
+        """
+        updating = super().update_template_context(context)
+        return Begun(updating) if on_event_loop() else result_or_awaitable(updating)
 
     def send_static_file(self, filename: str) -> Any:
         """Send a file of the static folder."""
