@@ -87,14 +87,15 @@ class FlaskExtensions(SyncThreads):
         Flask-CORS replaces the methods that handle errors, for example.
         """
         arguments = REPLACEABLE.get(name)
-        if arguments is not None and not is_async(value):
-            replacement = value
+        if arguments is None or is_async(value):
+            super().__setattr__(name, value)
+            return
 
-            @wraps(replacement)
-            async def value(*args: Any) -> Any:
-                return await maybe_await(await self.ensure_async(replacement)(*args[:arguments]))
+        @wraps(value)
+        async def in_thread(*args: Any) -> Any:
+            return await maybe_await(await self.ensure_async(value)(*args[:arguments]))
 
-        super().__setattr__(name, value)
+        super().__setattr__(name, in_thread)
 
     def app_context(self) -> BridgedAppContext:
         """Return a context of the application, for ``async with``, or ``with`` in a thread."""
