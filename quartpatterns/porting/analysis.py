@@ -15,7 +15,17 @@ import libcst as cst
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.replacing import Replacement
 from quartpatterns.porting.rules import NameRule, Rules
-from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
+from quartpatterns.porting.values import (
+    ClassInfo,
+    Function,
+    FunctionInfo,
+    Instance,
+    LambdaFunction,
+    Method,
+    Name,
+    ProjectClass,
+    Values,
+)
 
 __all__ = ["Analysis", "OnTheLoop", "Problem"]
 
@@ -26,6 +36,10 @@ AWAITABLE_SPECIAL = frozenset({"__call__", "__aenter__", "__aexit__", "__anext__
 TAKES_COROUTINES = re.compile(
     r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
     r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
+)
+# What iterates over all items of its arguments at once.
+TAKES_ALL_ITEMS = re.compile(
+    r"^(dict|enumerate|frozenset|list|max|min|set|sorted|sum|tuple)$|\.(extend|join|update)$"
 )
 COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
 # Functions of tests in pytest that become fixtures, and the scopes of these.
@@ -108,6 +122,9 @@ class Analysis:
         extensions: The calls that give an application to code outside of the project, and the
             packages of this code, if they are known.
         threads: The calls that create a thread, and the functions that run in it.
+        lambdas: The calls that may call a lambda.
+        cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        threadable: The calls that wait, and that can be sent to a thread.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -139,6 +156,9 @@ class Analysis:
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.extensions: dict[cst.Call, tuple[PythonFile, str]] = {}
         self.threads: dict[cst.Call, set[FunctionInfo]] = {}
+        self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
+        self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -171,6 +191,26 @@ class Analysis:
         info.loops[node] = file
         if info.asynchronous:
             self.make_for(node, file, f"{info.name}()")
+
+    def use_items(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Note that *node* is a generator of the project."""
+        info.iterations[node] = file
+        if info.asynchronous:
+            self._collect(info, node, file)
+
+    def _collect(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Collect the items of an asynchronous generator where a function takes all of them."""
+        parent = file.parents[node]
+        call = file.parents[parent]
+        if isinstance(parent, cst.StarredElement) or (
+            isinstance(parent, cst.Arg)
+            and isinstance(call, cst.Call)
+            and (parent.star == "*" or TAKES_ALL_ITEMS.search(file.source(call.func)))
+        ):
+            self.collect(node, file, f"{info.name}()")
+        elif isinstance(parent, cst.Assign) and parent.value is node:
+            if any(isinstance(each.target, cst.Tuple | cst.List) for each in parent.targets):
+                self.collect(node, file, f"{info.name}()")
 
     def make_with(self, item: cst.WithItem, file: PythonFile, reason: str) -> None:
         """Make a context manager asynchronous."""
@@ -216,7 +256,7 @@ class Analysis:
 
     def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if isinstance(place, cst.FunctionDef):
             if info := self.functions.get(place):
                 self.make_async(info, f"{reason} on line {file.line(node)}")
@@ -224,7 +264,7 @@ class Analysis:
         where, remedy = CANNOT_AWAIT[type(place)]
         self.problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
 
-    def _place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
+    def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
         """Return the function, lambda, class or module whose body contains *node*."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -255,6 +295,10 @@ class Analysis:
                 *info.loops.items(),
                 *info.iterations.items(),
             ):
+                if file.is_test and not info.file.is_test:
+                    continue  # A test runs before or beside the application.
+                if node in self.in_threads:
+                    continue
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
@@ -284,7 +328,7 @@ class Analysis:
 
     def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether *node* is in a function that runs on the event loop, and can await."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
             return False
         return place in self.known.functions
@@ -299,7 +343,7 @@ class Analysis:
             awaited: Whether it has to be awaited.
         """
         here = self.runs_on_loop(node, file)
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not awaited and not (
             isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
         ):
@@ -320,7 +364,7 @@ class Analysis:
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
-        info = self.functions.get(self._place(node, file))
+        info = self.functions.get(self.place(node, file))
         return info is not None and info.asynchronous
 
     def make_async(self, info: FunctionInfo, reason: str) -> None:
@@ -364,8 +408,21 @@ class Analysis:
             self.make_with(item, file, f"{info.name}()")
         for loop, file in [*info.loops.items()]:
             self.make_for(loop, file, f"{info.name}()")
+        for node, file in [*info.iterations.items()]:
+            self._collect(info, node, file)
         for peer in self._peers(info):
             self.make_async(peer, f"{info.name}() is called in the same place")
+
+    def is_awaited(self, values: Values) -> bool:
+        """Return whether the result of a call has to be awaited."""
+        return any(
+            (isinstance(value, Function) and value.info.asynchronous)
+            or (
+                isinstance(value, Method)
+                and any(value.name in rule.awaited for rule in self.rules.type_rules(value.type))
+            )
+            for value in values
+        )
 
     def unify(self, targets: list[FunctionInfo]) -> None:
         """Functions that one expression calls are all asynchronous, or none is.

@@ -18,6 +18,7 @@ __all__ = [
     "FunctionInfo",
     "Instance",
     "Items",
+    "LambdaFunction",
     "Method",
     "Name",
     "ProjectClass",
@@ -152,10 +153,25 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the project; *instance* is what it is bound to."""
+    """A function of the project.
+
+    Attributes:
+        info: The function.
+        instance: What it is bound to.
+        given: The number of arguments that ``functools.partial`` has given it.
+    """
 
     info: FunctionInfo
     instance: Instance | None = None
+    given: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunction:
+    """A lambda. It cannot be asynchronous, and what it returns is followed."""
+
+    scope: Scope
+    node: cst.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +210,16 @@ class Closing:
 
 
 Value: TypeAlias = (
-    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context | Closing
+    Name
+    | Instance
+    | Method
+    | Function
+    | LambdaFunction
+    | ProjectClass
+    | ProjectModule
+    | Items
+    | Context
+    | Closing
 )
 Values: TypeAlias = frozenset[Value]
 NOTHING: Values = frozenset()
