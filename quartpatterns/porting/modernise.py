@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from quartpatterns.porting.cascades import add_to_sessions
 from quartpatterns.porting.findings import finding
 from quartpatterns.porting.locale_selectors import pass_selectors
 from quartpatterns.porting.project import (
@@ -43,6 +44,8 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
             findings.append(
                 finding("breaks", file, node, why, f"write {keyword}=... in init_app()")
             )
+    if "flask_sqlalchemy" in extensions:
+        add_to_sessions(project, {each.file: each.edits for each in every})
     for modern in every:
         file = modern.file
         findings += modern.findings

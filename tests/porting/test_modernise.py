@@ -212,6 +212,58 @@ def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
     assert remedy in found.remedy
 
 
+MODELS = """
+from flask_sqlalchemy import SQLAlchemy
+import flask
+
+db = SQLAlchemy()
+
+
+class Author(db.Model):
+    posts = db.relationship("Post", back_populates="author")
+    notes = db.relationship("Note", backref=db.backref("writer"))
+
+
+class Post(db.Model):
+    author = db.relationship("Author", back_populates="posts")
+
+
+class Note(db.Model):
+    pass
+
+
+def create(author):
+    first = Post(title="a", author=author)  # the first one
+    second = Post(author=author)
+    third = Note(
+        writer=author,
+    )
+    fourth = Post(title="b")
+    db.session.add_all([author,
+                        second])
+    db.session.commit()
+
+
+def other(author):
+    post = Post(author=author)
+    return post
+"""
+
+
+def test_cascades(tmp_path: Path) -> None:
+    """SQLAlchemy 1 added objects because of their relationships, and version 2 does not."""
+    written(tmp_path, {"app.py": MODELS, "requirements.txt": "flask-sqlalchemy==3.1.1\n"})
+    assert not make_plan(tmp_path, "modernise").changes
+    written(tmp_path, {"requirements.txt": "click==7.1.1\nFlask-SQLAlchemy==2.4.1\n"})
+    [change] = make_plan(tmp_path, "modernise").changes
+    new = MODELS.lstrip("\n")
+    for line, name in (("# the first one\n", "first"), ("writer=author,\n    )\n", "third")):
+        new = new.replace(line, f"{line}    db.session.add({name})\n")
+    assert change.after.decode() == new
+    written(tmp_path, {"app.py": new})
+    assert not make_plan(tmp_path, "modernise").changes
+
+
 def test_selector_in_another_module(tmp_path: Path) -> None:
     """The module that calls init_app() imports the function."""
     extensions = (
