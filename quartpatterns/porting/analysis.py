@@ -43,6 +43,15 @@ TAKES_ALL_ITEMS = re.compile(
     r"^(dict|enumerate|frozenset|list|max|min|set|sorted|sum|tuple)$|\.(extend|join|update)$"
 )
 COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
+# Functions of tests in pytest that become fixtures, and the scopes of these.
+SET_UPS = {
+    "setup_method": "function",
+    "teardown_method": "function",
+    "setup_function": "function",
+    "teardown_function": "function",
+    "setup_module": "module",
+    "teardown_module": "module",
+}
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
     cst.Lambda: ("a lambda", "write a function with 'async def'"),
     cst.ClassDef: ("the body of a class", "move it into a function"),
@@ -112,6 +121,9 @@ class Analysis:
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
         bound: The places that use what must stay in one thread, and what that is.
+        extensions: The calls that give an application to code outside of the project, and the
+            packages of this code, if they are known.
+        threads: The calls that create a thread, and the functions that run in it.
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
         threadable: The calls that wait, and that can be sent to a thread.
@@ -147,6 +159,8 @@ class Analysis:
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.bound: dict[cst.CSTNode, tuple[PythonFile, str]] = {}
+        self.extensions: dict[cst.Call, tuple[PythonFile, str]] = {}
+        self.threads: dict[cst.Call, set[FunctionInfo]] = {}
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
@@ -238,7 +252,11 @@ class Analysis:
         ):
             inner, parent = parent, file.parents.get(parent)
         call = file.parents.get(parent) if isinstance(parent, cst.Arg) else None
-        if isinstance(call, cst.Call) and TAKES_COROUTINES.search(file.source(call.func)):
+        if isinstance(call, cst.Call) and (
+            TAKES_COROUTINES.search(file.source(call.func))
+            # Thread(target=asyncio.run, args=[function()])
+            or any(file.source(arg.value) == "asyncio.run" for arg in call.args)
+        ):
             return
         self.awaited[node] = reason
         self._needs_async(node, file, f"await {reason}")
@@ -280,7 +298,17 @@ class Analysis:
 
     def on_the_event_loop(self) -> set[FunctionInfo]:
         """Return the asynchronous functions and what they call: all that runs on the event loop."""
-        running = [each for each in self.functions.values() if each.asynchronous or each.on_loop]
+        in_threads = {
+            info
+            for infos in self.threads.values()
+            for info in infos
+            if not info.calls and not info.escapes
+        }
+        running = [
+            info
+            for info in self.functions.values()
+            if (info.asynchronous or info.on_loop) and info not in in_threads
+        ]
         return reached(running, self.called())
 
     def called(self) -> dict[FunctionInfo, set[FunctionInfo]]:
@@ -435,6 +463,18 @@ class Analysis:
             methods = (each.methods.get(info.node.name.value) for each in _family(info.owner))
             found.update(method for method in methods if method is not None)
         return found - {info}
+
+    def fixture_scope(self, info: FunctionInfo) -> str:
+        """Return the scope of the fixture that a function such as ``setup_method`` becomes.
+
+        Return "" if it is no such function, if it takes arguments of pytest, or if it is called.
+        """
+        parameters = info.node.params.params[1 if info.owner else 0 :]
+        if parameters or info.calls or info.fixture or not info.is_new or not info.file.is_test:
+            return ""
+        if info.owner and "unittest.TestCase" in self.external_bases(info.owner):
+            return ""
+        return SET_UPS.get(info.node.name.value, "")
 
     def external_bases(self, info: ClassInfo) -> set[str]:
         """Return the types from outside of the project that a class inherits from."""

@@ -184,7 +184,11 @@ class Attributes:
                     continue
                 value = Function(value.info, owner)
             found.add(value)
-        return frozenset(found) or self._inherited_attribute(info, name, node, scope)
+        if not found:
+            found |= self._inherited_attribute(info, name, node, scope)
+        if not found and info.file.is_test:  # A fixture may have written request.cls.name = ...
+            found |= self.flow.read(("pytest.TestClass", name))
+        return frozenset(found)
 
     def _inherited_attribute(
         self, info: ClassInfo, name: str, node: cst.CSTNode, scope: Scope

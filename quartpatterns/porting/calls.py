@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
 from quartpatterns.porting.models import EXTENSION, WAIT
 from quartpatterns.porting.parameters import all_parameters, positional_names
+from quartpatterns.porting.project import dotted_name
 from quartpatterns.porting.replacing import PATCHES, Replacing
 from quartpatterns.porting.rules import NameRule
 from quartpatterns.porting.scopes import function_of
@@ -67,6 +69,17 @@ HARMLESS = CONSUMERS | frozenset(
 )
 
 
+# Packages that are given applications and are no extensions of Flask.
+SERVERS = frozenset(
+    {"asgiref", "flask", "gunicorn", "hypercorn", "quart", "quartpatterns", "uvicorn", "werkzeug"}
+)
+
+
+def _is_library(name: str) -> bool:
+    package, separator, _ = name.partition(".")
+    return bool(separator) and package not in SERVERS | sys.stdlib_module_names
+
+
 class Calls:
     """Evaluates calls and decorators."""
 
@@ -101,6 +114,10 @@ class Calls:
             elif isinstance(function, Instance):
                 found |= self._call_instance(function, node, arguments, scope)
         self.result.unify(targets)
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value == "init_app":
+            self.result.extensions.pop(node, None)
+            if not functions and arguments:
+                self.result.extensions[node] = (scope.file, "")
         if not functions:
             if isinstance(node.func, cst.Attribute) and node.func.attr.value in LOOKUPS:
                 owners = self.evaluator.evaluate(node.func.value, scope)
@@ -329,6 +346,8 @@ class Calls:
                 return frozenset({Items(NOTHING.union(*(values for values, _ in arguments)))})
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{name}()")
+                if Instance("flask.Flask") in values and _is_library(name):
+                    self.result.extensions[node] = (scope.file, name.partition(".")[0])
                 self._collect(values, arg, name, scope)
                 if name == "contextlib.closing" and self._has_asynchronous_close(values):
                     self.result.closings.add(node)
@@ -366,6 +385,8 @@ class Calls:
             found.add(Instance(rule.returns))
         if name == "flask.Flask":
             self.result.applications.add(node)
+        if name == "threading.Thread":
+            arguments = self._thread(node, arguments, scope)
         for values, arg in arguments:
             if rule.returns == EXTENSION and arg.keyword and arg.keyword.value == "model_class":
                 self.flow.add((EXTENSION, "Model"), values)
@@ -391,6 +412,45 @@ class Calls:
             return NOTHING
         names = {name for rule in self.rules.type_rules(client) for name in rule.awaited}
         return frozenset(Method(client, name) for name in names)
+
+    def _thread(
+        self, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
+    ) -> list[tuple[Values, cst.Arg]]:
+        """Note the function of a thread, and return the arguments that remain.
+
+        If it becomes asynchronous, ``asyncio.run()`` runs it in the thread.
+        """
+        keywords = {arg.keyword.value: arg.value for arg in node.args if arg.keyword is not None}
+        if "kwargs" in keywords and not dotted_name(keywords["kwargs"]):
+            return arguments
+        for values, arg in arguments:
+            functions = {each.info for each in values if isinstance(each, Function)}
+            if (
+                functions
+                and len(functions) == len(values)
+                and arg.keyword is not None
+                and arg.keyword.value == "target"
+                and dotted_name(arg.value)
+            ):
+                self.result.threads.setdefault(node, set()).update(functions)
+                self.result.unify(list(functions))
+                for value in values:
+                    if isinstance(value, Function):
+                        self.bind(value, self._thread_arguments(node, scope))
+                return [each for each in arguments if each[1] is not arg]
+        return arguments
+
+    def _thread_arguments(self, node: cst.Call, scope: Scope) -> list[tuple[Values, cst.Arg]]:
+        """Return what a thread passes to its function."""
+        for arg in node.args:
+            if arg.keyword is None or arg.keyword.value != "args":
+                continue
+            if isinstance(arg.value, cst.Tuple | cst.List):
+                return [
+                    (self.evaluator.evaluate(element.value, scope), cst.Arg(element.value))
+                    for element in arg.value.elements
+                ]
+        return []
 
     def _returned(self, arguments: list[tuple[Values, cst.Arg]]) -> Values:
         """Return what the function that is the first argument returns."""
@@ -575,7 +635,7 @@ class Calls:
         # Views that are not selected run in threads.
         in_thread = route is not None and not self.evaluator.all_views
         info.on_loop |= on_loop and not in_thread
-        if view:
+        if view and not info.unknown_decorators:
             info.view = True
             if route is not None:
                 info.routes.add(route)
@@ -610,6 +670,8 @@ class Calls:
             elif isinstance(value, Method):
                 known = True
                 found |= self._decorate_with_method(value, values, node, scope)
+                # What the other decorators return is called, and so is the function itself.
+                self._decorate_with_method(value, frozenset({Function(info)}), node, scope)
                 info.routed |= value.name in ROUTES
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)

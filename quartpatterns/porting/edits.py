@@ -10,7 +10,12 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.hoisting import hoisted
-from quartpatterns.porting.project import PythonFile, dotted_name
+from quartpatterns.porting.project import (
+    PythonFile,
+    dotted_name,
+    imported_modules,
+    is_extension,
+)
 from quartpatterns.porting.replacing import edit_replacement
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import (
@@ -25,6 +30,7 @@ from quartpatterns.porting.values import ClassInfo, FunctionInfo
 __all__ = ["apply_analysis"]
 
 UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
+TEST_CASES = ("unittest.TestCase", "flask_testing.TestCase")
 # Expressions that need no parentheses after an operator.
 PRIMARIES = (cst.Attribute, cst.Call, cst.Integer, cst.Name, cst.SimpleString, cst.Subscript)
 COMMENT = re.compile(r"#[^\r\n]*")
@@ -43,19 +49,50 @@ class _Writer:
         self._hoisted: dict[cst.CSTNode, str] = {}
         self._lists: dict[PythonFile, set[cst.GeneratorExp]] = {}
         self._known_strings: dict[PythonFile, list[tuple[int, int]]] = {}
-        self.bridges = any(self._imports_bridged(file) for file in analysis.project.files)
+        self.set_ups = {
+            info.node: info
+            for info in analysis.functions.values()
+            if info.is_new and info.node.name.value in UNITTEST and self._is_test_case(info)
+        }
+        self.set_up_calls = {call for info in self.set_ups.values() for call in info.calls}
+        self.synchronous: dict[cst.CSTNode, list[cst.CSTNode]] = {
+            info.node: places
+            for info in analysis.functions.values()
+            if (places := self._synchronous_places(info))
+        }
+        self.bridges = bool(self.synchronous or analysis.extensions) or any(
+            self._imports_bridged(file) for file in analysis.project.files
+        )
+
+    def _synchronous_places(self, info: FunctionInfo) -> list[cst.CSTNode]:
+        """Return before what to write ``@async_to_sync``, for callers that do not await."""
+        if not info.is_new or info.file.is_test:
+            return []
+        node = info.node
+        unknown = info.unknown_decorators
+        chain = [*node.decorators, node]
+        places: list[cst.CSTNode] = [
+            after for each, after in pairwise(chain) if each in unknown and after not in unknown
+        ]
+        if (
+            info.owner is not None
+            and node.name.value in self.rules.types["flask.views.View"].overrides
+            and chain[0] not in unknown
+            and any(map(self._is_unknown_class, self.analysis.external_bases(info.owner)))
+        ):
+            places.append(chain[0])
+        return places
+
+    def _is_unknown_class(self, name: str) -> bool:
+        return "." in name and name not in self.rules.names and name not in self.rules.types
 
     def _imports_bridged(self, file: PythonFile) -> bool:
-        for node in file.spans:
-            if isinstance(node, cst.ImportFrom) and node.module and not node.relative:
-                names = [dotted_name(node.module)]
-            elif isinstance(node, cst.Import):
-                names = [dotted_name(alias.name) for alias in node.names]
-            else:
-                continue
-            if any(name.partition(".")[0] in self.rules.bridged for name in names):
-                return True
-        return False
+        """Return whether a file imports an extension for Flask, known or not."""
+        names = {name for node in file.spans for name in imported_modules(node)}
+        tops = {name.partition(".")[0] for name in names - self.rules.modules.keys()}
+        return not tops.isdisjoint(self.rules.bridged) or any(
+            is_extension(top, file, self.analysis.project) for top in tops
+        )
 
     def edit(self, file: PythonFile) -> Edits:
         edits = Edits(file)
@@ -110,8 +147,14 @@ class _Writer:
                     edit_replacement(node, replacement, edits, wanted)
                 if node in self.analysis.creations:
                     edits.insert(file.spans[node.func][1], f".{self.analysis.creations[node]}")
+                if node in self.set_up_calls and isinstance(node.func, cst.Attribute):
+                    name = node.func.attr
+                    edits.replace(name, UNITTEST.get(name.value, name.value))
                 if self.bridges:
                     self._bridge(node, edits, wanted)
+                functions = self.analysis.threads.get(node, ())
+                if any(info.is_new for info in functions):
+                    self._thread(node, edits, wanted)
         for generator in self._lists.pop(file, ()):
             self._make_list(generator, edits)
         if wanted:
@@ -300,10 +343,39 @@ class _Writer:
         if info is None or not info.is_new:
             return
         edits.wrap(node, "async ")
+        if scope := self.analysis.fixture_scope(info):
+            self._fixture(info, scope, edits, wanted)
+        for place in self.synchronous.get(node, ()):
+            newline = edits.file.tree.default_newline
+            indent = self._indent(node, edits.file)
+            edits.insert(edits.file.spans[place][0], f"@async_to_sync{newline}{indent}")
+            wanted["async_to_sync"] = "from quartpatterns.subclassing import async_to_sync"
         if "contextmanager" in info.kinds:
             self._context_manager(info, edits, wanted)
-        if info.owner and self._is_test_case(info) and node.name.value in UNITTEST:
+        if node in self.set_ups:
             edits.replace(node.name, UNITTEST[node.name.value])
+
+    def _fixture(
+        self, info: FunctionInfo, scope: str, edits: Edits, wanted: dict[str, str]
+    ) -> None:
+        """Write ``@pytest.fixture(autouse=True)``: pytest does not await ``setup_method()``."""
+        file = edits.file
+        newline = file.tree.default_newline
+        options = "autouse=True" if scope == "function" else f'autouse=True, scope="{scope}"'
+        first = (*info.node.decorators, info.node)[0]
+        indent = self._indent(info.node, file)
+        edits.insert(file.spans[first][0], f"@pytest.fixture({options}){newline}{indent}")
+        wanted["pytest"] = "import pytest"
+        if info.node.name.value.startswith("teardown"):
+            body = [*info.node.body.body]
+            if info.node.get_docstring() is not None and len(body) > 1:
+                del body[0]
+            start = file.spans[body[0]][0]
+            inner = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            if not inner.strip():
+                edits.insert(start, f"yield{newline}{inner}")
+            else:  # def teardown_method(self): ...
+                edits.insert(start, "yield; ")
 
     def _context_manager(self, info: FunctionInfo, edits: Edits, wanted: dict[str, str]) -> None:
         for decorator in info.node.decorators:
@@ -315,8 +387,8 @@ class _Writer:
                 edits.replace(decorator.decorator, "contextlib.asynccontextmanager")
 
     def _is_test_case(self, info: FunctionInfo) -> bool:
-        return info.owner is not None and "unittest.TestCase" in self.analysis.external_bases(
-            info.owner
+        return info.owner is not None and any(
+            name in TEST_CASES for name in self.analysis.external_bases(info.owner)
         )
 
     def _class(self, node: cst.ClassDef, edits: Edits, wanted: dict[str, str]) -> None:
@@ -408,6 +480,47 @@ class _Writer:
         if node in self.analysis.applications:
             edits.wrap(node, "bridge_flask(", ")")
             wanted["bridge_flask"] = "from quartpatterns.subclassing import bridge_flask"
+
+    def _thread(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
+        """Write ``Thread(target=asyncio.run, args=[function(x)])``."""
+        file = edits.file
+        arguments = {arg.keyword.value: arg.value for arg in node.args if arg.keyword}
+        target = arguments["target"]
+        function = file.source(target)
+        edits.replace(target, "asyncio.run")
+        wanted["asyncio"] = "import asyncio"
+        values = arguments.get("args")
+        keywords = ""
+        if "kwargs" in arguments:
+            keywords = f"**{file.source(arguments['kwargs'])}"
+            self._remove_argument(node, "kwargs", edits)
+        if values is None:
+            edits.insert(file.spans[target][1], f", args=[{function}({keywords})]")
+        elif isinstance(values, cst.Tuple | cst.List) and (
+            isinstance(values, cst.List) or values.lpar
+        ):
+            if keywords and values.elements:
+                comma = isinstance(values.elements[-1].comma, cst.Comma)
+                keywords = f" {keywords}" if comma else f", {keywords}"
+            if isinstance(values, cst.List):
+                start, end = file.spans[values.lbracket][1], file.spans[values.rbracket][0]
+            else:
+                start, end = file.spans[values.lpar[-1]][1], file.spans[values.rpar[0]][0]
+            edits.insert(start, f"{function}(")
+            edits.insert(end, f"{keywords})" if isinstance(values, cst.List) else f"{keywords}),")
+        else:
+            keywords = f", {keywords}" if keywords else ""
+            edits.wrap(values, f"[{function}(*", f"{keywords})]")
+
+    def _remove_argument(self, node: cst.Call, name: str, edits: Edits) -> None:
+        """Remove a keyword argument that is not the only one."""
+        spans = [edits.file.spans[arg] for arg in node.args]
+        names = [arg.keyword.value if arg.keyword else "" for arg in node.args]
+        index = names.index(name)
+        if index:
+            edits.replace_span(spans[index - 1][1], spans[index][1], "")
+        else:
+            edits.replace_span(spans[0][0], spans[1][0], "")
 
     def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
         """Insert statements after the last import at the top of the module."""

@@ -14,10 +14,15 @@ import libcst as cst
 from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes, bound_to_thread
 from quartpatterns.porting.calls import Calls
-from quartpatterns.porting.flow import Flow
+from quartpatterns.porting.flow import Flow, Unit
 from quartpatterns.porting.models import MODEL, MODELS, loads_lazily, relationships
 from quartpatterns.porting.parameters import all_parameters, positional_names
-from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
+from quartpatterns.porting.project import (
+    PythonFile,
+    SourceProject,
+    absolute_module,
+    dotted_name,
+)
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_of
 from quartpatterns.porting.selected_views import Prefixes, select_views
@@ -32,6 +37,7 @@ from quartpatterns.porting.values import (
     Instance,
     Items,
     LambdaFunction,
+    Method,
     Name,
     ProjectClass,
     ProjectModule,
@@ -43,7 +49,9 @@ from quartpatterns.porting.values import (
 
 __all__ = ["analyse"]
 
-VIEW_METHODS = ("get", "post", "put", "delete", "patch", "head", "options", "dispatch_request")
+VIEW = "flask.views.View"
+# Methods that only applications have.
+APPLICATION_METHODS = ("app_context", "test_client", "test_cli_runner", "test_request_context")
 
 
 def analyse(project: SourceProject, rules: Rules, only: Sequence[str] = ()) -> Analysis:
@@ -90,6 +98,8 @@ class Evaluator:
         self.prefixes = Prefixes(project)
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._begun: set[FunctionInfo] = set()
+        self._unknown_owners: dict[cst.Attribute, tuple[Scope, Unit]] = {}
+        self._guessed: set[cst.Attribute] = set()
         self.relationships = relationships(project.files)
         self.result.lazy = loads_lazily(project.files, rules)
         for file in project.files:
@@ -100,6 +110,18 @@ class Evaluator:
         for file in self.project.files:
             self.flow.enqueue(partial(self._block, file.tree.body, self.scopes[file.tree]))
         self._begun.clear()
+        self.flow.run()
+        self.guess()
+
+    def guess(self) -> None:
+        """Take objects that nothing is known about for applications, if they have the methods.
+
+        Tests import modules by their path, for example.
+        """
+        for node, (scope, unit) in [*self._unknown_owners.items()]:
+            if not self.evaluate(node.value, scope):
+                self._guessed.add(node)
+                self.flow.enqueue(unit)
         self.flow.run()
 
     # Statements
@@ -210,7 +232,7 @@ class Evaluator:
         for decorator in reversed(node.decorators):
             value = self.calls.decorate(decorator, value, info, scope)
         if info.fixture:
-            self.flow.add(("fixture", node.name.value), {Function(info)})
+            self.flow.add(("fixture", _fixture_name(node)), {Function(info)})
         self._store(node.name.value, value, scope)
         self._enqueue_once(info)
 
@@ -258,7 +280,7 @@ class Evaluator:
                         (info.scope, name), self._annotated(parameter.annotation, info.scope.parent)
                     )
                 if (info.fixture or self._is_test(info)) and name in names:
-                    if name in self.rules.fixtures:
+                    if name in self.rules.fixtures and not self.flow.read(("fixture", name)):
                         self.flow.add((info.scope, name), {Instance(self.rules.fixtures[name])})
                     for value in self.flow.read(("fixture", name)):
                         if isinstance(value, Function) and self._sees_fixture(info, value.info):
@@ -298,7 +320,7 @@ class Evaluator:
         bases = self.result.external_bases(info)
         if not bases.isdisjoint(MODELS):
             self.flow.add(MODEL, {ProjectClass(info)})
-        if "flask.views.View" in bases:
+        if VIEW in bases:
             views: set[Value] = set()
             for value in self.view_methods(info):
                 self.calls.accept(value.info, view=True, route=Route(info.file))
@@ -309,7 +331,7 @@ class Evaluator:
 
     def view_methods(self, info: ClassInfo) -> Iterator[Function]:
         """Yield the methods of a class that handle requests."""
-        for name in VIEW_METHODS:
+        for name in self.rules.types[VIEW].overrides:
             for value in self.flow.read((info.scope, name)):
                 if isinstance(value, Function):
                     yield value
@@ -319,7 +341,8 @@ class Evaluator:
         for base in self.result.external_bases(info):
             self.flow.add(("subclasses", base), {Instance(info)})
             for rule in self.rules.type_rules(base):
-                for name in rule.awaited & info.methods.keys():
+                names = rule.awaited if base == VIEW else rule.awaited | rule.overrides
+                for name in names & info.methods.keys():
                     method = info.methods[name]
                     self.result.make_async(
                         method, f"it overrides {base}.{name}(), which is awaited"
@@ -335,7 +358,7 @@ class Evaluator:
                 self._store(top, self._module(top, scope.file), scope)
 
     def _do_importfrom(self, node: cst.ImportFrom, scope: Scope) -> None:
-        module = self._absolute(node, scope.file)
+        module = absolute_module(node, scope.file)
         source = self.project.resolve(module, scope.file)
         if isinstance(node.names, cst.ImportStar):
             if source:
@@ -366,15 +389,6 @@ class Evaluator:
         if submodule and (name not in scope.names or name in scope.star_names):
             values |= {ProjectModule(submodule)}
         return values
-
-    def _absolute(self, node: cst.ImportFrom, file: PythonFile) -> str:
-        module = dotted_name(node.module) if node.module else ""
-        if not node.relative:
-            return module
-        parts = file.module.split(".")
-        levels = len(node.relative) - (1 if file.is_package else 0)
-        parts = parts[: len(parts) - levels] if levels else parts
-        return ".".join([*parts, module] if module else parts)
 
     def _module(self, full: str, file: PythonFile) -> Values:
         full = self.rules.original(full)
@@ -476,6 +490,10 @@ class Evaluator:
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
         owners = self.evaluate(node.value, scope)
+        if not owners and node.attr.value in APPLICATION_METHODS:
+            self._unknown_owners[node] = scope, self.flow.unit
+            if node in self._guessed:
+                found.add(Method("flask.Flask", node.attr.value))
         if owners:
             self.result.unknown.pop(node, None)
         else:
@@ -616,6 +634,16 @@ class Evaluator:
                 if rule and rule.returns:
                     found.add(Instance(rule.returns))
         return frozenset(found)
+
+
+def _fixture_name(function: cst.FunctionDef) -> str:
+    """Return the name that tests use: that of the function, or ``@pytest.fixture(name=...)``."""
+    for decorator in function.decorators:
+        for arg in decorator.decorator.args if isinstance(decorator.decorator, cst.Call) else ():
+            named = arg.keyword is not None and arg.keyword.value == "name"
+            if named and isinstance(arg.value, cst.SimpleString):
+                return str(arg.value.evaluated_value)
+    return function.name.value
 
 
 def _defaults(params: cst.Parameters) -> list[cst.BaseExpression]:

@@ -8,14 +8,22 @@ from collections.abc import Iterator
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
-from quartpatterns.porting.project import PythonFile, dotted_name
+from quartpatterns.porting.project import (
+    PythonFile,
+    absolute_module,
+    dotted_name,
+    imported_modules,
+    is_extension,
+)
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.settings import refused_settings
 
 __all__ = ["find_problems"]
 
+UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+MEMORY = ("sqlite://", "sqlite:///:memory:")
 # Methods of collections and strings, which have too many namesakes.
 OF_COLLECTIONS = {*dir(dict), *dir(list), *dir(set), *dir(str)}
 # Functions that iterate over what they get.
@@ -37,6 +45,7 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_unknown_extensions(analysis, rules),
         *_imports(analysis, rules),
         *_setups(analysis),
+        *_memory_databases(analysis),
         *_settings(analysis, rules),
     ]
 
@@ -65,12 +74,15 @@ def _escapes(analysis: Analysis) -> Iterator[PortFinding]:
             continue
         for node, where in info.escapes.items():
             file = _file_of(node, analysis) or info.file
+            remedy = "check that it accepts asynchronous functions, or give it another function"
+            if isinstance(node, cst.Decorator) and not info.file.is_test:
+                remedy = "remove @async_to_sync if it accepts asynchronous functions"
             yield finding(
                 "differs",
                 file,
                 node,
                 f"{info.name}() is asynchronous now, and {where} may call it without await",
-                "check that it accepts asynchronous functions, or give it another function",
+                remedy,
             )
 
 
@@ -140,37 +152,37 @@ def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
 
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
+    for call, (file, package) in analysis.extensions.items():
+        if package and package not in rules.bridged and not package.startswith("flask_"):
+            yield finding("differs", file, call, f"no rule knows {package}", UNKNOWN)
     for file in analysis.project.files:
         for node in file.spans:
-            if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
-                module = cst.Module([]).code_for_node(node.module)
-            elif isinstance(node, cst.Import):
-                module = cst.Module([]).code_for_node(node.names[0].name)
-            else:
-                continue
-            top = module.partition(".")[0]
-            known = top in rules.bridged or module in rules.modules
-            if top.startswith("flask_") and not known:
-                yield finding(
-                    "differs",
-                    file,
-                    node,
-                    f"no rule knows {top}",
-                    "read whether it works with bridge_flask(), and add a file of rules",
+            if (
+                isinstance(node, cst.ImportFrom)
+                and not isinstance(node.names, cst.ImportStar)
+                and all(
+                    f"{absolute_module(node, file)}.{dotted_name(alias.name)}" in rules.names
+                    for alias in node.names
                 )
+            ):
+                continue
+            modules = (each for each in imported_modules(node) if each not in rules.modules)
+            for top in {module.partition(".")[0] for module in modules}:
+                if is_extension(top, file, analysis.project) and top not in rules.bridged:
+                    yield finding(
+                        "differs",
+                        file,
+                        node,
+                        f"no rule knows {top}",
+                        UNKNOWN,
+                    )
 
 
 def _imports(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     """Yield imports of Flask's own modules that stay, and those that hide names."""
     for file in analysis.project.files:
         for node in file.spans:
-            if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
-                modules = [dotted_name(node.module)]
-            elif isinstance(node, cst.Import):
-                modules = [dotted_name(alias.name) for alias in node.names]
-            else:
-                continue
-            for module in modules:
+            for module in imported_modules(node):
                 if module.startswith("flask.") and module not in rules.modules:
                     if not module.startswith("flask.ext"):  # That is reported already.
                         why = f"{module} stays Flask's, and knows no application of Quart"
@@ -186,7 +198,13 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
     """Yield functions that pytest or unittest calls before or after tests, and does not await."""
     for info in analysis.functions.values():
         name = info.node.name.value
-        if info.is_new and info.file.is_test and not info.fixture and SETUP.match(name):
+        if (
+            info.is_new
+            and info.file.is_test
+            and not info.fixture
+            and not analysis.fixture_scope(info)
+            and SETUP.match(name)
+        ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
             yield finding("breaks", info.file, info.node, why, "write an asynchronous fixture")
 
@@ -194,3 +212,27 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
 def _settings(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     for file, node, why, remedy in refused_settings(analysis.project, rules):
         yield finding("breaks", file, node, why, remedy)
+
+
+def _memory_databases(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield databases in memory that are other ones in each thread, where views can run.
+
+    Flask-SQLAlchemy and :mod:`quartpatterns.sqlalchemy` share one connection.
+    """
+    files = analysis.project.files
+    modules = {module for file in files for node in file.spans for module in imported_modules(node)}
+    packages = {module.partition(".")[0] for module in modules}
+    shared = "flask_sqlalchemy" in packages or "quartpatterns.sqlalchemy" in modules
+    if shared or packages.isdisjoint({"alchemical", "sqlalchemy"}):
+        return
+    for file in files:
+        for node in file.spans:
+            if isinstance(node, cst.SimpleString) and node.evaluated_value in MEMORY:
+                yield finding(
+                    "breaks",
+                    file,
+                    node,
+                    "SQLAlchemy opens another database in memory in each thread",
+                    "use a file, or create_engine(..., poolclass=StaticPool,"
+                    " connect_args={'check_same_thread': False})",
+                )

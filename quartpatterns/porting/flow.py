@@ -19,6 +19,9 @@ class Flow:
     """Variables with all values that they can have.
 
     Sets of values only grow, so that :meth:`run` ends.
+
+    Attributes:
+        unit: The code that is evaluated.
     """
 
     def __init__(self) -> None:
@@ -26,14 +29,14 @@ class Flow:
         self._readers: dict[object, set[Unit]] = defaultdict(set)
         self._queue: deque[Unit] = deque()
         self._queued: set[Unit] = set()
-        self._unit: Unit = self.run
+        self.unit: Unit = self.run
 
     def run(self) -> None:
         """Evaluate until no variable gets another value."""
         while self._queue:
-            self._unit = self._queue.popleft()
-            self._queued.discard(self._unit)
-            self._unit()
+            self.unit = self._queue.popleft()
+            self._queued.discard(self.unit)
+            self.unit()
 
     def enqueue(self, unit: Unit) -> None:
         """Evaluate *unit* later."""
@@ -43,7 +46,7 @@ class Flow:
 
     def read(self, key: object) -> Values:
         """Return the values of a variable; the current unit runs again if there are more."""
-        self._readers[key].add(self._unit)
+        self._readers[key].add(self.unit)
         return frozenset(self._values[key])
 
     def add(self, key: object, values: Iterable[Value]) -> None:

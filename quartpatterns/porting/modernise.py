@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import libcst as cst
 
+from quartpatterns.porting.cascades import add_to_sessions
 from quartpatterns.porting.findings import finding
-from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
+from quartpatterns.porting.locale_selectors import pass_selectors
+from quartpatterns.porting.project import (
+    PythonFile,
+    SourceProject,
+    dotted_name,
+    imported_modules,
+)
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import Edits, first_statement, move_names
 
 __all__ = ["modernise"]
 
+PAGINATE = ("page", "per_page", "error_out", "max_per_page")  # as in Flask-SQLAlchemy 2
+FIRST = {
+    "before_first_request": "before_request",
+    "before_app_first_request": "before_app_request",
+}
+ONCE = "from quartpatterns.subclassing.once import once"
 XHR = '{}.headers.get("X-Requested-With") == "XMLHttpRequest"'
 
 
@@ -19,8 +32,22 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     """Return the new text of each file that changes, and the places for a person."""
     texts: dict[str, bytes] = {}
     findings: list[PortFinding] = []
-    for file in project.files:
-        modern = _Modernised(file, rules)
+    extensions = {module for file in project.files for module in _extensions(file)}
+    every = [_Modernised(file, rules, extensions) for file in project.files]
+    if "flask_babel" in extensions:
+        for file, node, keyword in pass_selectors(
+            project, {each.file: each.edits for each in every}
+        ):
+            why = (
+                "Flask-Babel has no such decorator any more, and the call of init_app() is unknown"
+            )
+            findings.append(
+                finding("breaks", file, node, why, f"write {keyword}=... in init_app()")
+            )
+    if "flask_sqlalchemy" in extensions:
+        add_to_sessions(project, {each.file: each.edits for each in every})
+    for modern in every:
+        file = modern.file
         findings += modern.findings
         if modern.edits.changes:
             text = modern.edits.result().decode()
@@ -29,15 +56,23 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     return texts, findings
 
 
+def _extensions(file: PythonFile) -> set[str]:
+    """Return the packages of extensions for Flask that a file imports."""
+    modules = {module for node in file.spans for module in imported_modules(node)}
+    return {module.replace("flask.ext.", "flask_").partition(".")[0] for module in modules}
+
+
 class _Modernised:
     """A file with its changes."""
 
-    def __init__(self, file: PythonFile, rules: Rules) -> None:
+    def __init__(self, file: PythonFile, rules: Rules, extensions: set[str]) -> None:
         self.file = file
         self.rules = rules
+        self.extensions = extensions
         self.edits = Edits(file)
         self.findings: list[PortFinding] = []
         self.names: dict[str, str] = {}  # names in the file, and the full names they stand for
+        self.modules = {name for node in file.spans for name in imported_modules(node)}
         for node in file.spans:
             if isinstance(node, cst.ImportFrom):
                 self._import_from(node)
@@ -52,6 +87,8 @@ class _Modernised:
                 self._call(node)
             elif isinstance(node, cst.ClassDef):
                 self._test_case(node)
+            elif isinstance(node, cst.SimpleStatementLine) and "flask_sqlalchemy" in extensions:
+                self._database(node)
 
     def _test_case(self, node: cst.ClassDef) -> None:
         """Push an application context in ``setUp``: Flask-SQLAlchemy 3 needs one."""
@@ -80,6 +117,25 @@ class _Modernised:
                 self.edits.insert(end, "".join(f"{newline}{indent}{line}" for line in lines))
             else:
                 self.edits.insert(start, "".join(f"{line}{newline}{indent}" for line in lines))
+
+    def _database(self, line: cst.SimpleStatementLine) -> None:
+        """Push a context for ``db.create_all()`` in place of ``db.app = app``."""
+        statement = line.body[0]
+        body = getattr(self.file.parents[line], "body", ())
+        if not isinstance(statement, cst.Assign) or len(line.body) > 1:
+            return
+        target = dotted_name(statement.targets[0].target)
+        database, _, name = target.rpartition(".")
+        following = body[body.index(line) + 1 :][:1]
+        create = f"{database}.create_all()"
+        if (
+            database
+            and name == "app"
+            and [self.file.source(each) for each in following] == [create]
+        ):
+            self.edits.replace(
+                statement, f"{self.file.source(statement.value)}.app_context().push()"
+            )
 
     def _report(self, node: cst.CSTNode, why: str, remedy: str) -> None:
         self.findings.append(finding("breaks", self.file, node, why, remedy))
@@ -157,12 +213,31 @@ class _Modernised:
             comparison = XHR.format(self.file.source(node.value))
             plain = isinstance(self.file.parents[node], cst.If | cst.Return | cst.Assign | cst.Arg)
             self.edits.replace(node, comparison if plain else f"({comparison})")
-        elif (
-            found := self.rules.names.get(self._full_name(node))
-        ) and owner in self.names.values():
+        elif (found := self.rules.names.get(self._full_name(node))) and (
+            owner in self.names.values() or owner in self.modules
+        ):
             self._full_attribute(node, owner, found)
+        elif name in FIRST and self._first_request(node):
+            pass
         elif name in self.rules.removed and self._is_application(node.value):
             self._report(node, f"applications have no {name} any more", self.rules.removed[name])
+
+    def _first_request(self, node: cst.Attribute) -> bool:
+        """Write a function for the first request as one that runs once, before a request."""
+        parent = self.file.parents[node]
+        if isinstance(parent, cst.Decorator):
+            end = self.file.spans[parent][1]
+            start = self.file.spans[parent][0]
+            indent = self.file.text[self.file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+            self.edits.insert(end, f"{self.file.tree.default_newline}{indent}@once")
+        elif isinstance(parent, cst.Call) and parent.func is node and len(parent.args) == 1:
+            self.edits.wrap(parent.args[0], "once(", ")")
+        else:
+            return False
+        self.edits.replace(node.attr, FIRST[node.attr.value])
+        newline = self.file.tree.default_newline
+        self.edits.insert_once(first_statement(self.file), f"{ONCE}{newline}")
+        return True
 
     def _full_attribute(self, node: cst.Attribute, owner: str, rule: NameRule) -> None:
         """A name that is used as ``flask.Markup``."""
@@ -192,7 +267,23 @@ class _Modernised:
         text = self.file.source(node)
         return text in ("app", "application", "current_app", "self.app", "bp", "blueprint")
 
+    def _paginate(self, node: cst.Call) -> None:
+        """Write the arguments of ``query.paginate()`` with their names."""
+        owner = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+        if dotted_name(owner).rpartition(".")[2] in ("db", "self", "cls"):
+            return
+        positional = [arg for arg in node.args if arg.keyword is None]
+        if len(positional) <= len(PAGINATE) and not any(arg.star for arg in positional):
+            for arg, name in zip(positional, PAGINATE, strict=False):
+                self.edits.insert(self.file.spans[arg][0], f"{name}=")
+
     def _call(self, node: cst.Call) -> None:
+        if (
+            isinstance(node.func, cst.Attribute)
+            and node.func.attr.value == "paginate"
+            and "flask_sqlalchemy" in self.extensions
+        ):
+            self._paginate(node)
         rule = self.rules.names.get(self._full_name(node.func))
         if rule is None or not rule.keywords:
             return

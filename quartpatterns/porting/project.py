@@ -22,8 +22,11 @@ __all__ = [
     "PortError",
     "PythonFile",
     "UnreadableFile",
+    "absolute_module",
     "read_project",
     "dotted_name",
+    "imported_modules",
+    "is_extension",
 ]
 
 # Folders without code of the project. Folders of the second kind may also be packages.
@@ -339,6 +342,31 @@ def _parents(tree: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
             parents[child] = node
             pending.append(child)
     return parents
+
+
+def absolute_module(node: cst.ImportFrom, file: PythonFile) -> str:
+    """Return the full name of the module from which *node* imports."""
+    module = dotted_name(node.module) if node.module else ""
+    if not node.relative:
+        return module
+    parts = file.module.split(".")
+    levels = len(node.relative) - (1 if file.is_package else 0)
+    parts = parts[: len(parts) - levels] if levels else parts
+    return ".".join([*parts, module] if module else parts)
+
+
+def imported_modules(node: cst.CSTNode) -> list[str]:
+    """Return the modules that an absolute import names; nothing for other nodes."""
+    if isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
+        return [dotted_name(node.module)]
+    if isinstance(node, cst.Import):
+        return [dotted_name(alias.name) for alias in node.names]
+    return []
+
+
+def is_extension(package: str, importer: PythonFile, project: SourceProject) -> bool:
+    """Return whether *package* is an extension for Flask by its name, and not of the project."""
+    return package.startswith("flask_") and project.resolve(package, importer) is None
 
 
 def dotted_name(node: cst.CSTNode) -> str:

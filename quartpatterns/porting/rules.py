@@ -82,6 +82,7 @@ class TypeRule:
         async_with: Whether ``with`` becomes ``async with``.
         async_for: Whether ``for`` becomes ``async for``.
         create: A coroutine method that creates instances in place of the class.
+        overrides: Methods of subclasses that become asynchronous.
         items: The type of its items.
         open: Whether users assign attributes of their own, as to ``flask.g``.
         thread: Methods whose calls on the event loop are sent to a thread.
@@ -102,6 +103,7 @@ class TypeRule:
     async_with: bool = False
     async_for: bool = False
     create: str = ""
+    overrides: frozenset[str] = NO_NAMES
     items: str = ""
     open: bool = False
     thread: frozenset[str] = NO_NAMES

@@ -119,6 +119,11 @@ class FunctionInfo:
     peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
 
     @property
+    def unknown_decorators(self) -> list[cst.CSTNode]:
+        """The decorators that may call it without ``await``."""
+        return [each for each in self.node.decorators if each in self.escapes]
+
+    @property
     def name(self) -> str:
         """Its name in a report."""
         prefix = f"{self.owner.node.name.value}." if self.owner else ""

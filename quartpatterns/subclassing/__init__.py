@@ -19,7 +19,7 @@ from quartpatterns._shared.settings_of.subclassing import SETTINGS
 from quartpatterns.streaming import stream_with_context
 from quartpatterns.subclassing.application import FaithfulBlueprint, FaithfulQuart
 from quartpatterns.subclassing.body import FaithfulBody
-from quartpatterns.subclassing.bridge import bridge_flask
+from quartpatterns.subclassing.bridge import async_to_sync, bridge_flask
 from quartpatterns.subclassing.cancellation import cancel_on_disconnect
 from quartpatterns.subclassing.cli import FaithfulCliRunner, with_appcontext
 from quartpatterns.subclassing.connection import FaithfulHTTPConnection
@@ -46,6 +46,7 @@ __all__ = [
     "FaithfulSessionInterface",
     "FaithfulWebsocketConnection",
     "ProxyFix",
+    "async_to_sync",
     "bridge_flask",
     "cancel_on_disconnect",
     "flash",

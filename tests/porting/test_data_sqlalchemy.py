@@ -420,7 +420,7 @@ def test_sessions_without_the_extension(tmp_path: Path) -> None:
             from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
 
             app = Flask(__name__)
-            engine = create_engine("sqlite://")
+            engine = create_engine("sqlite:///shop.db")
             db_session = scoped_session(sessionmaker(bind=engine))
             Base = declarative_base()
             Base.query = db_session.query_property()

@@ -102,6 +102,59 @@ PAIRS = {
         "from flask import Flask, Markup\r\n\r\nx = 1\r\n",
         "from flask import Flask\r\nfrom markupsafe import Markup\r\n\r\nx = 1\r\n",
     ),
+    "tokens of itsdangerous": (
+        "import flask\n"
+        "from itsdangerous import BadData, TimedJSONWebSignatureSerializer as Tokens\n",
+        "import flask\nfrom itsdangerous import BadData\n"
+        "from quartpatterns.subclassing.signatures import TimedJSONWebSignatureSerializer"
+        " as Tokens\n",
+    ),
+    "fields of marshmallow": (
+        "import flask\nfrom marshmallow import fields\n\n\n"
+        "name = fields.Str(missing='a', required=False)\n",
+        "import flask\nfrom marshmallow import fields\n\n\n"
+        "name = fields.Str(load_default='a', required=False)\n",
+    ),
+    "pages of a query": (
+        "from flask_sqlalchemy import SQLAlchemy\nfrom flask import request\n\n\n"
+        "def f(db, query, self):\n    db.paginate(query, page=1)\n    self.paginate(1)\n"
+        "    query.paginate(1, 20, max_per_page=9)\n    query.filter(1).paginate(page=1)\n"
+        "    query.order_by(1).paginate(\n        request.args['page'], per_page=2)\n",
+        "from flask_sqlalchemy import SQLAlchemy\nfrom flask import request\n\n\n"
+        "def f(db, query, self):\n    db.paginate(query, page=1)\n    self.paginate(1)\n"
+        "    query.paginate(page=1, per_page=20, max_per_page=9)\n"
+        "    query.filter(1).paginate(page=1)\n"
+        "    query.order_by(1).paginate(\n        page=request.args['page'], per_page=2)\n",
+    ),
+    "a selector of the locale": (
+        "from flask import Flask\nfrom flask_babel import Babel\n\napp = Flask(__name__)\n"
+        "babel = Babel(app)\n\n\n@babel.localeselector\ndef locale():\n    return 'en'\n",
+        "from flask import Flask\nfrom flask_babel import Babel\n\napp = Flask(__name__)\n"
+        "babel = Babel(app, locale_selector=lambda: locale())\n\n\n"
+        "def locale():\n    return 'en'\n",
+    ),
+    "a selector in a factory": (
+        "from flask import Flask\nfrom flask_babel import Babel\n\nbabel = Babel()\n\n\n"
+        "def create_app(app):\n    babel.init_app(app)\n\n    # where the user is\n"
+        "    @babel.timezoneselector\n    @cached\n    def zone():\n        return 'UTC'\n",
+        "from flask import Flask\nfrom flask_babel import Babel\n\nbabel = Babel()\n\n\n"
+        "def create_app(app):\n    babel.init_app(app, timezone_selector=lambda: zone())\n\n"
+        "    # where the user is\n    @cached\n    def zone():\n        return 'UTC'\n",
+    ),
+    "a function for the first request": (
+        "import flask\n\n\ndef f(app, shop):\n    @app.before_first_request  # once\n"
+        "    @other\n    def start():\n        pass\n\n"
+        "    shop.before_app_first_request(start)\n",
+        "from quartpatterns.subclassing.once import once\nimport flask\n\n\ndef f(app, shop):\n"
+        "    @app.before_request\n    @once  # once\n    @other\n    def start():\n        pass\n\n"
+        "    shop.before_app_request(once(start))\n",
+    ),
+    "a database that knows its application": (
+        "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\n"
+        "def f(app):\n    db.app = app\n    db.create_all()\n    db.app = app\n",
+        "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\n"
+        "def f(app):\n    app.app_context().push()\n    db.create_all()\n    db.app = app\n",
+    ),
     "a test case without an application context": (
         "import unittest\nfrom flask import Flask\nfrom shop import app, db\n\n\n"
         "class Test(unittest.TestCase):\n    def setUp(self):\n        db.create_all()\n\n"
@@ -130,13 +183,20 @@ def test_pair(tmp_path: Path, name: str) -> None:
     [
         ("from flask import Flask\nfrom flask.json import JSONEncoder\n", 2, "DefaultJSONProvider"),
         (
-            "import flask\nimport itsdangerous\n\nx = itsdangerous.JSONWebSignatureSerializer\n",
-            4,
-            "PyJWT",
+            "import flask\nimport flask_babel\n\nbabel = flask_babel.Babel()\n"
+            "babel.localeselector(print)\n",
+            5,
+            "locale_selector=... in init_app()",
         ),
         (
-            "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.before_first_request\n"
-            "def start():\n    pass\n",
+            "import flask\nfrom flask_babel import Babel\n\nbabel = Babel()\n\n\n"
+            "@babel.localeselector\ndef locale():\n    return 'en'\n",
+            7,
+            "locale_selector=... in init_app()",
+        ),
+        (
+            "from flask import Flask\n\napp = Flask(__name__)\n\n\n"
+            "first = app.before_first_request\n",
             6,
             "@app.before_serving",
         ),
@@ -150,6 +210,85 @@ def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
     [found] = make_plan(tmp_path, "modernise").findings
     assert (found.kind, found.file, found.line) == ("breaks", "app.py", line)
     assert remedy in found.remedy
+
+
+MODELS = """
+from flask_sqlalchemy import SQLAlchemy
+import flask
+
+db = SQLAlchemy()
+
+
+class Author(db.Model):
+    posts = db.relationship("Post", back_populates="author")
+    notes = db.relationship("Note", backref=db.backref("writer"))
+
+
+class Post(db.Model):
+    author = db.relationship("Author", back_populates="posts")
+
+
+class Note(db.Model):
+    pass
+
+
+def create(author):
+    first = Post(title="a", author=author)  # the first one
+    second = Post(author=author)
+    third = Note(
+        writer=author,
+    )
+    fourth = Post(title="b")
+    db.session.add_all([author,
+                        second])
+    db.session.commit()
+
+
+def other(author):
+    post = Post(author=author)
+    return post
+"""
+
+
+def test_cascades(tmp_path: Path) -> None:
+    """SQLAlchemy 1 added objects because of their relationships, and version 2 does not."""
+    written(tmp_path, {"app.py": MODELS, "requirements.txt": "flask-sqlalchemy==3.1.1\n"})
+    assert not make_plan(tmp_path, "modernise").changes
+    written(tmp_path, {"requirements.txt": "click==7.1.1\nFlask-SQLAlchemy==2.4.1\n"})
+    [change] = make_plan(tmp_path, "modernise").changes
+    new = MODELS.lstrip("\n")
+    for line, name in (("# the first one\n", "first"), ("writer=author,\n    )\n", "third")):
+        new = new.replace(line, f"{line}    db.session.add({name})\n")
+    assert change.after.decode() == new
+    written(tmp_path, {"app.py": new})
+    assert not make_plan(tmp_path, "modernise").changes
+
+
+def test_selector_in_another_module(tmp_path: Path) -> None:
+    """The module that calls init_app() imports the function."""
+    extensions = (
+        "from flask_babel import Babel\n\nbabel = Babel()\n\n\n{}def locale():\n    return 'en'\n"
+    )
+    factory = (
+        "from flask import Flask\nfrom .extensions import {}\n\n\n"
+        "def create_app():\n    app = Flask(__name__)\n    translations.init_app({})\n"
+    )
+    before = {
+        "shop/extensions.py": extensions.format("@babel.localeselector\n"),
+        "shop/__init__.py": factory.format("babel as translations, x", "app"),
+    }
+    after = {
+        "shop/extensions.py": extensions.format(""),
+        "shop/__init__.py": factory.format(
+            "babel as translations, locale, x", "app, locale_selector=locale"
+        ),
+    }
+    written(tmp_path, before)
+    assert {
+        each.file: each.after.decode() for each in make_plan(tmp_path, "modernise").changes
+    } == (after)
+    written(tmp_path, after)
+    assert not make_plan(tmp_path, "modernise").changes
 
 
 def test_then_async(tmp_path: Path) -> None:

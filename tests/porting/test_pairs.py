@@ -826,6 +826,33 @@ PAIRS = {
             return await Form().answer()
         """,
     ),
+    "uploaded files": (
+        """
+        def store(file):
+            file.save("a")
+            return file.read()
+
+        @app.post("/")
+        def upload():
+            request.files["a"].save("a")
+            store(request.files.get("b"))
+            for file in request.files.getlist("c"):
+                file.save("c")
+        """,
+        """
+        async def store(file):
+            await file.save("a")
+            return file.read()
+
+        @app.post("/")
+        async def upload():
+            files = await request.files
+            await files["a"].save("a")
+            await store(files.get("b"))
+            for file in files.getlist("c"):
+                await file.save("c")
+        """,
+    ),
     "functions of templates": (
         """
         def title():
@@ -874,6 +901,52 @@ PAIRS = {
         @app.cli.command("hello")
         def hello_command():
             print("hello")
+        """,
+    ),
+    "threads": (
+        """
+        import asyncio
+        from threading import Thread
+
+        def send(app, text):
+            with app.app_context():
+                print(text)
+
+        def later(app):
+            app.app_context().push()
+
+        def start(text):
+            app = current_app._get_current_object()
+            Thread(target=send, args=[app, text]).start()
+            Thread(target=send, args=(app, request.form["text"])).start()
+            Thread(target=later, args=(app,), daemon=True).start()
+            Thread(target=print, args=[text]).start()
+            Thread(kwargs=text, target=send).start()
+            Thread(target=send, args=(app,), kwargs=text).start()
+            Thread(target=send, kwargs=text, args=[app], daemon=True).start()
+            Thread(target=send, args=text, kwargs=text).start()
+        """,
+        """
+        import asyncio
+        from threading import Thread
+
+        async def send(app, text):
+            async with app.app_context():
+                print(text)
+
+        async def later(app):
+            await app.app_context().push()
+
+        async def start(text):
+            app = current_app._get_current_object()
+            Thread(target=asyncio.run, args=[send(app, text)]).start()
+            Thread(target=asyncio.run, args=(send(app, (await request.form)["text"]),)).start()
+            Thread(target=asyncio.run, args=(later(app,),), daemon=True).start()
+            Thread(target=print, args=[text]).start()
+            Thread(target=asyncio.run, args=[send(**text)]).start()
+            Thread(target=asyncio.run, args=(send(app, **text),)).start()
+            Thread(target=asyncio.run, args=[send(app, **text)], daemon=True).start()
+            Thread(target=asyncio.run, args=[send(*text, **text)]).start()
         """,
     ),
     "coroutines that are not awaited": (
@@ -1040,6 +1113,85 @@ IMPORTS = {
         "    from quartpatterns.subclassing.names import Flask\n    import flask_login\n"
         "except ImportError:\n    raise\n\napp = bridge_flask(Flask(__name__))\n",
     ),
+    "applications that nobody knows": (
+        "import importlib\nfrom flask import Flask\n\n\n"
+        "def test_page():\n    app = importlib.import_module('shop').app\n"
+        "    with app.app_context():\n        app.test_client().get('/')\n\n\n"
+        "class Client:\n    def get(self):\n        return 1\n\n\n"
+        "class App:\n    def test_client(self):\n        return Client()\n\n\n"
+        "def test_other():\n    assert App().test_client().get() == 1\n",
+        "import importlib\nfrom quartpatterns.subclassing.names import Flask\n\n\n"
+        "async def test_page():\n    app = importlib.import_module('shop').app\n"
+        "    async with app.app_context():\n        await app.test_client().get('/')\n\n\n"
+        "class Client:\n    def get(self):\n        return 1\n\n\n"
+        "class App:\n    def test_client(self):\n        return Client()\n\n\n"
+        "def test_other():\n    assert App().test_client().get() == 1\n",
+    ),
+    "test cases of Flask-Testing": (
+        "from flask import Flask\nfrom flask_testing import TestCase\nfrom app import db\n\n\n"
+        "class Base(TestCase):\n    def create_app(self):\n        return Flask(__name__)\n\n"
+        "    def setUp(self):\n        db.create_all()\n\n\n"
+        "class Pages(Base):\n    def setUp(self):\n        super().setUp()\n\n"
+        "    def test_page(self):\n        self.assert200(self.client.get('/'))\n"
+        "        self.assertEqual(self.app.name, 'app')\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.subclassing import bridge_flask\n"
+        "from quartpatterns.subclassing.unittest_case import TestCase\nfrom app import db\n\n\n"
+        "class Base(TestCase):\n    def create_app(self):\n"
+        "        return bridge_flask(Flask(__name__))\n\n"
+        "    async def asyncSetUp(self):\n        db.create_all()\n\n\n"
+        "class Pages(Base):\n    async def asyncSetUp(self):\n"
+        "        await super().asyncSetUp()\n\n"
+        "    async def test_page(self):\n        self.assert200(await self.client.get('/'))\n"
+        "        self.assertEqual(self.app.name, 'app')\n",
+    ),
+    "decorators that nobody knows": (
+        "import cachetools\nfrom flask import Flask, request\nfrom functools import wraps\n\n"
+        "app = Flask(__name__)\n\n\ndef admin(view):\n    @wraps(view)\n"
+        "    def wrapper(*args):\n        return view(*args)\n\n    return wrapper\n\n\n"
+        "@app.get('/')\n@cachetools.cached(1)\n@cachetools.cached(2)\n@admin\n"
+        "@cachetools.cached(3)\ndef index():\n    return request.form['a']\n\n\n"
+        "@app.get('/2')\n@cachetools.cached(1)\ndef second():\n    return 'a'\n",
+        "import cachetools\nfrom quartpatterns.subclassing.names import Flask, request\n"
+        "from quartpatterns.subclassing import async_to_sync\n"
+        "from quartpatterns.subclassing import bridge_flask\nfrom functools import wraps\n\n"
+        "app = bridge_flask(Flask(__name__))\n\n\ndef admin(view):\n    @wraps(view)\n"
+        "    async def wrapper(*args):\n        return await view(*args)\n\n"
+        "    return wrapper\n\n\n"
+        "@app.get('/')\n@cachetools.cached(1)\n@cachetools.cached(2)\n@async_to_sync\n@admin\n"
+        "@cachetools.cached(3)\n@async_to_sync\nasync def index():\n"
+        "    return (await request.form)['a']\n\n\n"
+        "@app.get('/2')\n@cachetools.cached(1)\ndef second():\n    return 'a'\n",
+    ),
+    "classes of extensions that call methods": (
+        "from flask import Flask, request\nfrom flask_restful import Resource\n"
+        "from shop import admin\n\n\n"
+        "class Item(Resource):\n    def get(self):\n        return {}\n\n"
+        "    # creates it\n    @admin\n    def post(self):\n        return request.form['a']\n\n"
+        "    def put(self):\n        return request.form['a']\n\n"
+        "    def name(self):\n        return request.form['a']\n",
+        "from quartpatterns.subclassing.names import Flask, request\n"
+        "from quartpatterns.subclassing import async_to_sync\nfrom flask_restful import Resource\n"
+        "from shop import admin\n\n\n"
+        "class Item(Resource):\n    def get(self):\n        return {}\n\n"
+        "    # creates it\n    @admin\n    @async_to_sync\n    async def post(self):\n"
+        "        return (await request.form)['a']\n\n"
+        "    @async_to_sync\n    async def put(self):\n        return (await request.form)['a']\n\n"
+        "    async def name(self):\n        return (await request.form)['a']\n",
+    ),
+    "files of forms": (
+        "from flask import Flask\nfrom flask_wtf import FlaskForm\n"
+        "from flask_wtf.file import FileField\nfrom wtforms import MultipleFileField\n\n\n"
+        "class Photos(FlaskForm):\n    first = FileField()\n    rest = MultipleFileField()\n\n\n"
+        "def save():\n    form = Photos()\n    form.first.data.save('a')\n"
+        "    for file in form.rest.data:\n        file.save('b')\n",
+        "from quartpatterns.subclassing.names import Flask\n"
+        "from quartpatterns.wtforms import FlaskForm\n"
+        "from quartpatterns.wtforms import FileField\nfrom wtforms import MultipleFileField\n\n\n"
+        "class Photos(FlaskForm):\n    first = FileField()\n    rest = MultipleFileField()\n\n\n"
+        "async def save():\n    form = await Photos.create()\n    await form.first.data.save('a')\n"
+        "    for file in form.rest.data:\n        await file.save('b')\n",
+    ),
     "forms": (
         "from flask import Flask, render_template\nfrom flask_wtf import FlaskForm\n\n"
         "app = Flask(__name__)\n\n\nclass Note(FlaskForm):\n    pass\n\n\n"
@@ -1083,3 +1235,113 @@ def test_module_of_a_package_that_exports_all(tmp_path: Path) -> None:
     port(written(tmp_path, files))
     assert "async def upper" in (tmp_path / "shop/filters.py").read_text()
     assert "return await filters.upper(page)" in (tmp_path / "shop/core.py").read_text()
+
+
+TESTS = """
+import pytest
+from flask import Flask
+
+
+@pytest.fixture(name="client")
+def make_client(request):
+    request.cls.client = Flask("a").test_client()
+
+
+class Mixin:
+    def load(self):
+        return self.other.get("/")
+
+
+class Base:
+    @pytest.fixture(autouse=True)
+    def set(self):
+        self.other = Flask("b").test_client()
+
+
+@pytest.fixture(scope="function", name="second")
+def make_second():
+    return Flask("c").test_client()
+
+
+@pytest.mark.usefixtures("client")
+class TestPages(Mixin, Base):
+    def test_page(self, second):
+        self.client.get("/")
+        second.get("/")
+        self.load()
+"""
+
+
+def test_attributes_of_test_classes(tmp_path: Path) -> None:
+    """Fixtures write attributes of test classes, which methods of other base classes read."""
+    written(tmp_path, {"test_app.py": TESTS})
+    port(tmp_path)
+    text = (tmp_path / "test_app.py").read_text()
+    new = TESTS.lstrip("\n").replace(
+        "from flask import", "from quartpatterns.subclassing.names import"
+    )
+    for call in ("self.other.get", "self.client.get", "second.get", "self.load"):
+        new = new.replace(f" {call}(", f" await {call}(")
+    for name in ("load", "test_page"):
+        new = new.replace(f"def {name}(", f"async def {name}(")
+    assert text == new
+
+
+SET_UPS = """
+from flask import Flask
+
+app = Flask(__name__)
+
+
+def setup_function():
+    app.app_context().push()
+
+
+class TestPages:
+    def setup_method(self):
+        app.app_context().push()
+
+    def teardown_method(self):
+        \"\"\"End the context.\"\"\"
+        # It is the last one.
+        app.app_context().pop()
+
+
+def teardown_module(): app.app_context().pop()
+"""
+NEW_SET_UPS = """
+from quartpatterns.subclassing.names import Flask
+import pytest
+
+app = Flask(__name__)
+
+
+@pytest.fixture(autouse=True)
+async def setup_function():
+    await app.app_context().push()
+
+
+class TestPages:
+    @pytest.fixture(autouse=True)
+    async def setup_method(self):
+        await app.app_context().push()
+
+    @pytest.fixture(autouse=True)
+    async def teardown_method(self):
+        \"\"\"End the context.\"\"\"
+        # It is the last one.
+        yield
+        await app.app_context().pop()
+
+
+@pytest.fixture(autouse=True, scope="module")
+async def teardown_module(): yield; await app.app_context().pop()
+"""
+
+
+def test_set_ups(tmp_path: Path) -> None:
+    """What pytest calls before and after tests, and does not await, becomes a fixture."""
+    written(tmp_path, {"test_app.py": SET_UPS})
+    port(tmp_path)
+    assert (tmp_path / "test_app.py").read_text() == NEW_SET_UPS.lstrip("\n")
+    assert not port(tmp_path).changes

@@ -627,7 +627,7 @@ async def _session(framework: Framework, module: Any) -> None:
     "Flask-DebugToolbar",
     "flask_debugtoolbar",
     "the toolbar in a page",
-    "it replaces `app.dispatch_request` with a synchronous function",
+    "pages have no toolbar",
     works=False,
 )
 async def _debugtoolbar(framework: Framework, module: Any) -> None:
@@ -684,8 +684,6 @@ async def _admin(framework: Framework, module: Any) -> None:
     "Flask-Assets",
     "flask_assets",
     "the tag `assets`",
-    "the tag can't be used in asynchronous templates; `assets['all'].urls()` works",
-    works=False,
 )
 async def _assets(framework: Framework, module: Any) -> None:
     app = framework.app

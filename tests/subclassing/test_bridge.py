@@ -21,12 +21,12 @@ import pytest
 import quart.signals
 from blockbuster import BlockBuster
 from click.testing import CliRunner
-from quart import Quart, request, session, websocket
+from quart import Quart, render_template_string, request, session, websocket
 from quart.cli import ScriptInfo
 from quart.utils import run_sync
 
 from quartpatterns.appdispatch import DispatcherMiddleware, WSGIMiddleware
-from quartpatterns.subclassing import FaithfulQuart, bridge_flask
+from quartpatterns.subclassing import FaithfulQuart, async_to_sync, bridge_flask
 from tests.subclassing import flask_extensions
 from tests.subclassing.flask_extensions import EXTENSIONS, Extension
 
@@ -316,6 +316,123 @@ async def test_decorated_views(app: Any) -> None:
     response = await client.get("/s")
     assert (response.status_code, response.headers["X-Text"]) == (201, "sync")
     assert (await client.get("/error")).status_code == 404
+
+
+async def test_async_to_sync(app: Any) -> None:
+    """A decorator that knows no coroutines gets the result, and so does a script."""
+
+    def decorator(view: Callable[..., Any]) -> Any:
+        return lambda number: view(number) + "!"
+
+    @async_to_sync
+    async def view(number: int) -> str:
+        """Return the number."""
+        await asyncio.sleep(0)
+        return f"{number} {(await request.form)['a']} {flask.request.form['a']}"
+
+    app.post("/<int:number>", endpoint="view")(decorator(view))
+    response = await app.test_client().post("/7", form={"a": "b"})
+    assert await response.get_data(as_text=True) == "7 b b!"
+    async with app.test_request_context("/", method="POST", form={"a": "c"}):
+        assert await view(8) == "8 c c"
+    assert (view.__name__, view.__doc__) == ("view", "Return the number.")
+
+
+async def test_replaced_dispatch(app: Any) -> None:
+    """An extension can replace the method that calls the view by a synchronous function."""
+    for kind, view in (("async", _asynchronous), ("sync", lambda: "text")):
+        app.get(f"/{kind}", endpoint=kind)(view)
+
+    def dispatch() -> Any:
+        flask.g.endpoint = flask.request.endpoint
+        return app.view_functions[flask.request.endpoint]()
+
+    @app.after_request
+    def name(response: Any) -> Any:
+        response.headers["X-Name"] = flask.g.get("endpoint", "")
+        return response
+
+    assert (await app.test_client().get("/async")).headers["X-Name"] == ""
+    app.dispatch_request = dispatch
+    for kind in ("async", "sync"):
+        response = await app.test_client().get(f"/{kind}")
+        assert await response.get_data(as_text=True) == "text"
+        assert response.headers["X-Name"] == kind
+
+
+async def test_templates_on_the_event_loop(app: Any) -> None:
+    """An extension renders a template in a function that an asynchronous template calls."""
+
+    @app.context_processor
+    async def names() -> dict[str, str]:
+        return {"name": "Ada"}
+
+    async def later() -> str:
+        await asyncio.sleep(0)
+        return "later"
+
+    def snippet(source: str) -> str:
+        return flask.render_template_string(source, later=later)
+
+    app.jinja_env.globals["snippet"] = snippet
+
+    @app.get("/")
+    async def index() -> str:
+        return await render_template_string("{{ snippet('{{ name }}!') }} {{ name }}")
+
+    @app.get("/later")
+    async def waits() -> str:
+        with pytest.raises(RuntimeError, match="the template waits for something"):
+            snippet("{{ later() }}")
+        return "refused"
+
+    client = app.test_client()
+    assert await (await client.get("/")).get_data(as_text=True) == "Ada! Ada"
+    assert await (await client.get("/later")).get_data(as_text=True) == "refused"
+
+
+async def test_replaced_error_handling(app: Any) -> None:
+    """Flask-CORS replaces both methods by synchronous functions that convert the response."""
+
+    def wrapper(method: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(error: Any) -> Any:
+            response = app.make_response(method(error))
+            response.headers["X-Name"] = type(error).__name__
+            return response
+
+        return wrapped
+
+    app.handle_exception = wrapper(app.handle_exception)
+    app.handle_user_exception = wrapper(app.handle_user_exception)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/error")
+    async def error() -> None:
+        raise ValueError
+
+    @app.errorhandler(404)
+    async def not_found(error: Any) -> Any:
+        return flask.request.path, 404
+
+    client = app.test_client()
+    response = await client.get("/none")
+    assert (response.status_code, response.headers["X-Name"]) == (404, "NotFound")
+    assert await response.get_data(as_text=True) == "/none"
+    response = await client.get("/error")
+    assert (response.status_code, response.headers["X-Name"]) == (500, "ValueError")
+
+
+async def _asynchronous() -> str:
+    await asyncio.sleep(0)
+    return "text"
+
+
+def test_async_to_sync_in_a_script() -> None:
+    @async_to_sync
+    async def add(one: int, other: int) -> int:
+        return one + other
+
+    assert add(1, other=2) == 3
 
 
 async def test_threads_wait_for_each_other(app: Any) -> None:

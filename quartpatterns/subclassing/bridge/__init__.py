@@ -4,6 +4,10 @@ An extension that is written for Flask reads them from ``flask``, where Quart se
 :func:`bridge_flask` makes one application set them as well.
 """
 
-from quartpatterns.subclassing.bridge.application import FlaskExtensions, bridge_flask
+from quartpatterns.subclassing.bridge.application import (
+    FlaskExtensions,
+    async_to_sync,
+    bridge_flask,
+)
 
-__all__ = ["FlaskExtensions", "bridge_flask"]
+__all__ = ["FlaskExtensions", "async_to_sync", "bridge_flask"]

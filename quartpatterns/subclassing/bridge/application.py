@@ -11,14 +11,14 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import flask.signals
 import quart.signals
 from blinker import Signal
 from quart import Quart
 
-from quartpatterns._shared.calling import is_async
+from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns.subclassing.bridge.contexts import (
     BridgedAppContext,
     BridgedRequestContext,
@@ -26,15 +26,19 @@ from quartpatterns.subclassing.bridge.contexts import (
 )
 from quartpatterns.subclassing.bridge.request import RecordingRequest
 from quartpatterns.subclassing.bridge.response import BridgedResponse
+from quartpatterns.subclassing.bridge.templates import Begun, BridgedEnvironment
 from quartpatterns.subclassing.bridge.testing import BridgedClient
 from quartpatterns.subclassing.bridge.waiting import NestedThreads, on_event_loop
 from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
 from quartpatterns.subclassing.testing import FaithfulClient
 
-__all__ = ["FlaskExtensions", "bridge_flask"]
+__all__ = ["FlaskExtensions", "async_to_sync", "bridge_flask"]
 
 App = TypeVar("App", bound=Quart)
+P = ParamSpec("P")
 
+REPLACEABLE = {"dispatch_request": 0, "handle_exception": 1, "handle_user_exception": 1}
+"""The methods that extensions replace, and with how many arguments Flask calls them."""
 SIGNALS = tuple(name for name, one in vars(flask.signals).items() if isinstance(one, Signal))
 """The names of Flask's signals. Quart has a signal of each name."""
 
@@ -59,6 +63,7 @@ class FlaskExtensions(SyncThreads):
         self.extensions[EXECUTOR] = self.create_executor(None)
         self.request_class = _combine(RecordingRequest, self.request_class)
         self.response_class = _combine(BridgedResponse, self.response_class)
+        self.jinja_environment = _combine(BridgedEnvironment, self.jinja_environment)
         client: Any = self.test_client_class
         if inspect.isclass(client) and issubclass(client, FaithfulClient):
             self.test_client_class = _combine(BridgedClient, client)
@@ -72,16 +77,25 @@ class FlaskExtensions(SyncThreads):
         thread and waits, and the view runs on the event loop. If the returned function is called
         on the event loop, it returns the coroutine, which has to be awaited.
         """
-        if not is_async(func):
-            return func
-
-        @wraps(func)
-        def in_thread(*args: Any, **kwargs: Any) -> Any:
-            return result_or_awaitable(func(*args, **kwargs))
-
-        return in_thread
+        return async_to_sync(func) if is_async(func) else func
 
     async_to_sync = ensure_sync
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute. Synchronous functions in place of methods run in threads.
+
+        Flask-CORS replaces the methods that handle errors, for example.
+        """
+        arguments = REPLACEABLE.get(name)
+        if arguments is None or is_async(value):
+            super().__setattr__(name, value)
+            return
+
+        @wraps(value)
+        async def in_thread(*args: Any) -> Any:
+            return await maybe_await(await self.ensure_async(value)(*args[:arguments]))
+
+        super().__setattr__(name, in_thread)
 
     def app_context(self) -> BridgedAppContext:
         """Return a context of the application, for ``async with``, or ``with`` in a thread."""
@@ -103,8 +117,12 @@ class FlaskExtensions(SyncThreads):
         return result_or_awaitable(super().make_default_options_response())
 
     def update_template_context(self, context: dict[str, Any]) -> Any:
-        """Add the values of the template context processors."""
-        return result_or_awaitable(super().update_template_context(context))
+        """Add the values of the template context processors.
+
+        On the event loop this begins at once, because :func:`flask.render_template` does not await.
+        """
+        updating = super().update_template_context(context)
+        return Begun(updating) if on_event_loop() else result_or_awaitable(updating)
 
     def send_static_file(self, filename: str) -> Any:
         """Send a file of the static folder."""
@@ -119,6 +137,34 @@ class FlaskExtensions(SyncThreads):
     def create_executor(self, size: int | None) -> Executor:
         """Return the threads for synchronous code, which can wait for asynchronous views."""
         return NestedThreads(size, self.name)
+
+
+def async_to_sync(func: Callable[P, Coroutine[Any, Any, Any]]) -> Callable[P, Any]:
+    """Return a synchronous function, which waits for the coroutine function *func*.
+
+    It is for code that is written for Flask and calls *func* without ``await``, such as a
+    decorator of an extension. The application has to be one of :func:`bridge_flask`:
+
+    .. code-block:: python
+
+        @app.post("/")
+        @decorator_of_an_extension
+        @async_to_sync
+        async def save():
+            return (await request.form)["name"]
+
+    The decorator runs in a thread and waits, and *func* runs on the event loop. Without a request
+    or another context of the application there is a new event loop for the call. If the returned
+    function is called on the event loop, it returns the coroutine, which has to be awaited.
+
+    .. versionadded:: 0.1
+    """
+
+    @wraps(func)
+    def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return result_or_awaitable(func(*args, **kwargs))
+
+    return in_thread
 
 
 def bridge_flask(app: App) -> App:
