@@ -574,7 +574,10 @@ class Evaluator:
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)
                 if rule and rule.returns:
-                    found.add(Instance(rule.returns))
+                    kind = rule.returns
+                    if self.result.lazy:  # An argument of this type is db.session.
+                        kind = kind.replace("sqlalchemy.Sync", "sqlalchemy.")
+                    found.add(Instance(kind))
         return frozenset(found)
 
 

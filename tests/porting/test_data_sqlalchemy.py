@@ -146,6 +146,26 @@ PAIRS = {
             return "".join(each.label() for each in users)
         """,
     ),
+    "annotations": (
+        """
+        from flask_sqlalchemy.session import Session
+        from sqlalchemy import orm
+
+
+        def save(session: Session, other: orm.Session):
+            session.commit()
+            other.flush()
+        """,
+        """
+        from quartpatterns.sqlalchemy import Session
+        from sqlalchemy import orm
+
+
+        async def save(session: Session, other: orm.Session):
+            await session.commit()
+            await other.flush()
+        """,
+    ),
     "code that cannot await": (
         """
         class Report:
