@@ -380,6 +380,46 @@ def test_methods_of_a_base(tmp_path: Path) -> None:
     assert "return await cls(**values).save()" in (tmp_path / "shop/database.py").read_text()
 
 
+def test_tests_without_await(tmp_path: Path) -> None:
+    """A test that uses ``db.session``, or a factory that does, needs the event loop."""
+    test = """
+        import pytest
+        from app import User, db
+        from factory.alchemy import SQLAlchemyModelFactory
+
+        class UserFactory(SQLAlchemyModelFactory):
+            class Meta:
+                model = User
+                sqlalchemy_session = db.session
+
+        @pytest.fixture
+        def user():
+            return UserFactory()
+
+        def test_label(user):
+            assert user.label() == "1"
+
+        def test_new():
+            db.session.add(User(id=1))
+
+        def test_created():
+            assert UserFactory.create().label() == "1"
+
+        def test_save(user):
+            user.save()
+            UserFactory.create().save()
+        """
+    written(tmp_path, {"app.py": HEAD, "test_app.py": test})
+    port(tmp_path, "data")
+    text = (tmp_path / "test_app.py").read_text()
+    assert "async def user(" in text
+    assert "\ndef test_label(" in text
+    assert "async def test_new(" in text
+    assert "async def test_created(" in text
+    assert "    await user.save()\n    await UserFactory.create().save()\n" in text
+    assert not make_plan(tmp_path, "data").changes
+
+
 def findings(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
     written(tmp_path, {"app.py": HEAD + textwrap.dedent(text)})
     return [(each.kind, each.code, each.why) for each in make_plan(tmp_path, "data").findings]
@@ -399,6 +439,12 @@ def findings(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
         ("from flask_sqlalchemy import BindMixin", "breaks", "BindMixin"),
         ("def touch(user):\n    user.save()", "differs", "User.save() is asynchronous now"),
         ("def f():\n    User.query.values(User.id)", "breaks", "values"),
+        (
+            "from library import Base\nclass A(Base):\n    pass\ndef f():\n    A().save()",
+            "differs",
+            "User.save() is asynchronous now",
+        ),
+        ("from webtest import TestApp\nclient = TestApp(app)", "differs", "TestApp"),
         (
             "from flask_admin.contrib.sqla import ModelView\nclass Users(ModelView):\n    pass",
             "differs",
