@@ -116,6 +116,7 @@ class Analysis:
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
         lazy: Whether code runs in greenlets, so that SQLAlchemy can load lazily.
         waiting: The problems that do not exist if it does.
+        threadable: The calls that wait, and that can be sent to a thread.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -149,6 +150,7 @@ class Analysis:
         self.cleanups: dict[cst.CSTNode, Values] = {}
         self.lazy = False
         self.waiting: dict[tuple[cst.CSTNode, str], Problem] = {}
+        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -242,7 +244,7 @@ class Analysis:
 
     def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if isinstance(place, cst.FunctionDef):
             if info := self.functions.get(place):
                 self.make_async(info, f"{reason} on line {file.line(node)}")
@@ -254,7 +256,7 @@ class Analysis:
         else:
             self.problems.setdefault((node, problem.reason), problem)
 
-    def _place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
+    def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
         """Return the function, lambda, class or module whose body contains *node*."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -285,6 +287,10 @@ class Analysis:
                 *info.loops.items(),
                 *info.iterations.items(),
             ):
+                if file.is_test and not info.file.is_test:
+                    continue  # A test runs before or beside the application.
+                if node in self.in_threads:
+                    continue
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
@@ -304,7 +310,7 @@ class Analysis:
 
     def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether *node* is in a function that runs on the event loop, and can await."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
             return False
         return place in self.known.functions
@@ -319,7 +325,7 @@ class Analysis:
             awaited: Whether it has to be awaited.
         """
         here = self.runs_on_loop(node, file)
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not awaited and not (
             isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
         ):
@@ -340,12 +346,12 @@ class Analysis:
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
-        info = self.functions.get(self._place(node, file))
+        info = self.functions.get(self.place(node, file))
         return info is not None and info.asynchronous
 
     def waits(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether *node* waits in its greenlet, because its place cannot await."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         return self.lazy and (
             isinstance(place, cst.Lambda)
             or (isinstance(place, cst.FunctionDef) and is_synchronous(place, file))
