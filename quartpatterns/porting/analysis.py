@@ -114,9 +114,9 @@ class Analysis:
         blocking: The calls that stop the event loop: file, name, and what to use instead.
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        threadable: The calls that wait, and that can be sent to a thread.
         lazy: Whether code runs in greenlets, so that SQLAlchemy can load lazily.
         waiting: The problems that do not exist if it does.
-        threadable: The calls that wait, and that can be sent to a thread.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -148,9 +148,9 @@ class Analysis:
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.lazy = False
         self.waiting: dict[tuple[cst.CSTNode, str], Problem] = {}
-        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
