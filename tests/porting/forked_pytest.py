@@ -65,7 +65,6 @@ def _serve() -> None:
 
     import quartpatterns.subclassing.names.testing  # noqa: F401
 
-    sys.dont_write_bytecode = True  # Two versions of a file may have the same size and time.
     for line in sys.stdin:
         folder, arguments, traced = json.loads(line)
         with tempfile.TemporaryFile() as output:
