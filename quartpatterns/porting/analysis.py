@@ -112,6 +112,7 @@ class Analysis:
         blocking: The calls that stop the event loop: file, name, and what to use instead.
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        threadable: The calls that wait, and that can be sent to a thread.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -143,6 +144,7 @@ class Analysis:
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -236,7 +238,7 @@ class Analysis:
 
     def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if isinstance(place, cst.FunctionDef):
             if info := self.functions.get(place):
                 self.make_async(info, f"{reason} on line {file.line(node)}")
@@ -244,7 +246,7 @@ class Analysis:
         where, remedy = CANNOT_AWAIT[type(place)]
         self.problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
 
-    def _place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
+    def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
         """Return the function, lambda, class or module whose body contains *node*."""
         previous = node
         for ancestor in file.ancestors(node):
@@ -275,6 +277,10 @@ class Analysis:
                 *info.loops.items(),
                 *info.iterations.items(),
             ):
+                if file.is_test and not info.file.is_test:
+                    continue  # A test runs before or beside the application.
+                if node in self.in_threads:
+                    continue
                 if caller := self.enclosing(node, file):
                     called[caller].add(info)
         found: set[FunctionInfo] = set()
@@ -294,7 +300,7 @@ class Analysis:
 
     def runs_on_loop(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether *node* is in a function that runs on the event loop, and can await."""
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not isinstance(place, cst.FunctionDef) or not self._can_be_async(place, file):
             return False
         return place in self.known.functions
@@ -309,7 +315,7 @@ class Analysis:
             awaited: Whether it has to be awaited.
         """
         here = self.runs_on_loop(node, file)
-        place = self._place(node, file)
+        place = self.place(node, file)
         if not awaited and not (
             isinstance(place, cst.FunctionDef) and self._can_be_async(place, file)
         ):
@@ -330,7 +336,7 @@ class Analysis:
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
-        info = self.functions.get(self._place(node, file))
+        info = self.functions.get(self.place(node, file))
         return info is not None and info.asynchronous
 
     def make_async(self, info: FunctionInfo, reason: str) -> None:

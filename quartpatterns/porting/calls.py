@@ -269,7 +269,10 @@ class Calls:
             if rule.open and method.name in LOOKUPS:
                 found |= self._look_up(method, arguments)
             if method.name in rule.thread:
-                self._send_to_thread(node, f"{method.type}.{method.name}", scope)
+                remedy = "call it with 'await asyncio.to_thread(...)', in an 'async def' function"
+                text = f"{method.type}.{method.name}()"
+                self.result.threadable[node] = scope.file
+                self.result.blocking[node] = (scope.file, text, remedy)
             if method.name in rule.awaited:
                 self.result.await_(node, scope.file, f"{scope.file.source(node.func)}()")
             if method.name in rule.returns:
@@ -320,10 +323,10 @@ class Calls:
                     return frozenset({Closing(values)})
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
                 values = arguments[0][0]
-                if name == "next" or arguments[0][1].value in self.result.collected:
-                    items = self.evaluator.items(values)
-                    return items if name == "next" else frozenset({Items(items)})
-                return values
+                items = self.evaluator.items(values)
+                if name in ("next", "iter"):
+                    return items if name == "next" else values
+                return frozenset({Items(items)})
             if name == "super":
                 return self._super(scope)
             if name in COLLECTIONS:
@@ -389,9 +392,11 @@ class Calls:
         return frozenset(found)
 
     def _result_of(self, functions: Values) -> Values:
-        """Return what functions of libraries return in a thread."""
+        """Return what functions return in a thread."""
         found: set[Value] = set()
         for function in functions:
+            if isinstance(function, Function):
+                found |= self.flow.read((function.info, "return"))
             if isinstance(function, Name) and (rule := self.rules.names.get(function.name)):
                 rule = self.rules.elsewhere[function.name] if rule.on_loop else rule
                 if rule.returns:
@@ -414,8 +419,7 @@ class Calls:
     def _by_place(self, rule: NameRule, name: str, node: cst.Call, scope: Scope) -> NameRule:
         """Return the rule of a call that only changes on the event loop."""
         if rule.thread:
-            if self._send_to_thread(node, name, scope):
-                return replace(rule, blocks="", awaited=False)
+            self.result.threadable[node] = scope.file
             return replace(self.rules.elsewhere[name], returns=rule.returns)
         if not self.result.moves(node, scope.file, name, awaited=rule.awaited):
             return self.rules.elsewhere[name]
@@ -427,18 +431,6 @@ class Calls:
                     self.evaluator.attributes.rename(owner.name, attribute, rule.port, node.func)
         return rule
 
-    def _send_to_thread(self, node: cst.Call, name: str, scope: Scope) -> bool:
-        """Send a call on the event loop to a thread; a call elsewhere stays."""
-        place = self.result.enclosing(node, scope.file)
-        if place is not None and not scope.file.is_test:
-            if self.result.runs_on_loop(node, scope.file):
-                self.result.in_threads.add(node)
-                self.result.await_(node, scope.file, f"asyncio.to_thread({name})")
-                return True
-            remedy = "call it with 'await asyncio.to_thread(...)', in an 'async def' function"
-            self.result.blocking[node] = (scope.file, f"{name}()", remedy)
-        return False
-
     def _look_up(self, method: Method, arguments: list[tuple[Values, cst.Arg]]) -> Values:
         """Return an attribute that ``g.pop("db", None)`` returns."""
         if not arguments or not isinstance(name := arguments[0][1].value, cst.SimpleString):
@@ -449,7 +441,10 @@ class Calls:
         return self.flow.read(key).union(*(values for values, _ in arguments[1:]))
 
     def _collect(self, values: Values, arg: cst.Arg, name: str, scope: Scope) -> None:
-        """Make a list of an asynchronous iterator for a function that iterates over it."""
+        """Make a list of an asynchronous iterator for a function that iterates over it.
+
+        What iterates later, as ``iter`` does, stays, and is reported.
+        """
         if name not in CONSUMERS:
             return
         for value in values:

@@ -20,6 +20,7 @@ from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.scopes import COMPREHENSIONS, build_scopes, function_of
+from quartpatterns.porting.threads import send_to_threads
 from quartpatterns.porting.values import (
     NOTHING,
     ClassInfo,
@@ -55,6 +56,7 @@ def analyse(project: SourceProject, rules: Rules) -> Analysis:
         evaluator.flow.run()
         found = known | evaluator.result.now_on_the_loop()
         if found == known or not rules.elsewhere:
+            send_to_threads(evaluator.result)
             return evaluator.result
         known = found
 
@@ -167,7 +169,7 @@ class Evaluator:
                     if "__exit__" in rule.blocks:
                         text = f"the end of 'with {value.type}'"
                         remedy = rule.blocks["__exit__"]
-                        self.result.blocking[item.item] = (scope.file, text, remedy)
+                        self.result.blocking[item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):

@@ -53,6 +53,7 @@ class Replacement:
         moved: Whether it replaces one of a library that has to be awaited.
         new: What takes its place; None if ``patch`` creates a mock.
         is_function: Whether that is a function of the project.
+        of_class: Whether it is a method, which gets the object.
     """
 
     file: PythonFile
@@ -60,6 +61,7 @@ class Replacement:
     moved: bool
     new: cst.Arg | None
     is_function: bool
+    of_class: bool
 
     @property
     def is_asynchronous(self) -> bool:
@@ -75,6 +77,7 @@ class Replacing:
         self.rules = evaluator.rules
         self.result: Analysis = evaluator.result
         self.flow = evaluator.flow
+        self._methods: set[cst.SimpleString] = set()
 
     def replace(
         self, node: cst.Call, arguments: Arguments, scope: Scope, *, by_owner: bool | None = None
@@ -102,6 +105,9 @@ class Replacing:
             replaced, moved = self._of_owner(plain[0], path, named, node, scope)
         else:
             replaced, moved = self._of_path(path, named)
+        of_class = named in self._methods or any(
+            each.info.owner for each in replaced if isinstance(each, Function)
+        )
         keywords = {each[1].keyword.value: each for each in arguments if each[1].keyword}
         new = plain[count] if len(plain) > count else keywords.get("new", keywords.get("value"))
         targets = [each.info for each in replaced if isinstance(each, Function)]
@@ -111,7 +117,7 @@ class Replacing:
                 self.result.make_async(fake, f"it replaces {path}()")
         self.result.unify(list(dict.fromkeys([*targets, *fakes])))
         self.result.replacements[node] = Replacement(
-            scope.file, tuple(targets), moved, new[1] if new else None, bool(fakes)
+            scope.file, tuple(targets), moved, new[1] if new else None, bool(fakes), of_class
         )
 
     def _of_owner(
@@ -129,7 +135,7 @@ class Replacing:
             if not isinstance(value, Name):
                 found |= self.evaluator.attributes.of(value, name, node, scope)
                 continue
-            port, is_awaited = self._moved(f"{value.name}.{name}")
+            port, is_awaited = self._moved(f"{value.name}.{name}", named)
             moved |= is_awaited
             if not port:
                 continue
@@ -201,7 +207,7 @@ class Replacing:
         self, path: str, prefix: list[str], full: str, alias: str, named: cst.SimpleString
     ) -> tuple[Values, bool]:
         """A name of a library, perhaps by way of a module of the project, which *prefix* names."""
-        port, moved = self._moved(full)
+        port, moved = self._moved(full, named)
         if port:
             module, _, _ = full.rpartition(".")
             new = ".".join([*prefix, port])
@@ -214,7 +220,7 @@ class Replacing:
             self._rename_string(named, path, new)
         return NOTHING, moved
 
-    def _moved(self, full: str) -> tuple[str, bool]:
+    def _moved(self, full: str, named: cst.SimpleString) -> tuple[str, bool]:
         """Return the new full name of an attribute of a module or class, and if it is awaited."""
         name = self.rules.original(full)
         rule = self.rules.names.get(name)
@@ -227,7 +233,10 @@ class Replacing:
         if rule is None or not rule.port or owner not in self.result.known.moved:
             return "", False
         awaited = any(method in each.awaited for each in self.rules.type_rules(rule.returns))
-        return (f"{rule.port}.{method}", True) if awaited else ("", False)
+        if not awaited:
+            return "", False
+        self._methods.add(named)
+        return f"{rule.port}.{method}", True
 
     def _is_awaited(self, name: str, file: str) -> bool:
         """Return whether what a name of a module stands for has to be awaited there."""
@@ -258,6 +267,11 @@ def edit_replacement(
     if isinstance(value, cst.Call) and edits.file.source(value.func).endswith("AsyncMock"):
         return
     if isinstance(value, cst.Name) and value.value in ("None", "True", "False"):
+        return
+    if isinstance(value, cst.Lambda) and replacement.of_class:  # A mock gets no object.
+        if not edits.file.source(value.body).startswith("asyncio.sleep(0, "):
+            edits.wrap(value.body, "asyncio.sleep(0, ", ")")
+            wanted["asyncio"] = "import asyncio"
         return
     edits.wrap(value, "AsyncMock(side_effect=", ")")
     wanted["AsyncMock"] = "from unittest.mock import AsyncMock"

@@ -422,10 +422,16 @@ class FaithfulClient(QuartClient):
         """Run the teardown functions of the preserved contexts again, and make none current."""
         while preserved[:]:
             context = preserved.pop()
-            await self.app.do_teardown_request(None, context)
-            await context.request.close()
-            if self._owns_app_context:
-                await self.app.do_teardown_appcontext(None)
+            assert context.app_context is not None
+            # A fixture may end in another task than the one in which the request was sent.
+            tokens: list[Any] = [_cv_app.set(context.app_context), _cv_request.set(context)]
+            try:
+                await self.app.do_teardown_request(None, context)
+                await context.request.close()
+                if self._owns_app_context:
+                    await self.app.do_teardown_appcontext(None)
+            finally:
+                reset_variables(tokens)
         reset_variables(self._tokens)
 
     async def __aenter__(self) -> FaithfulClient:

@@ -138,6 +138,9 @@ PAIRS = {
             server.sendmail("a", "b", "c")
             server.quit()
             text = urlopen("http://a").read()
+            subprocess.run(
+                ["git", "push"]
+            )
             return commit()
         """,
         """
@@ -152,8 +155,8 @@ PAIRS = {
         def build():
             subprocess.run(["make"], check=True)
 
-        async def commit():
-            return await asyncio.to_thread(subprocess.check_output,
+        def commit():
+            return subprocess.check_output(
                 ["git", "log"],
             )
 
@@ -163,7 +166,10 @@ PAIRS = {
             await asyncio.to_thread(server.sendmail, "a", "b", "c")
             await asyncio.to_thread(server.quit)
             text = await asyncio.to_thread((await asyncio.to_thread(urlopen, "http://a")).read)
-            return await commit()
+            await asyncio.to_thread(subprocess.run,
+                ["git", "push"]
+            )
+            return await asyncio.to_thread(commit)
         """,
     ),
     "Celery": (
@@ -283,7 +289,10 @@ def test_what_blocks_in_spite_of_threads(tmp_path: Path) -> None:
             server.noop()
         return json.load(urlopen("http://a"))
     """
-    expected = [("blocks", 'smtplib.SMTP("localhost")'), ("blocks", 'urlopen("http://a")')]
+    expected = [
+        ("blocks", 'smtplib.SMTP("localhost") as server'),
+        ("blocks", 'urlopen("http://a")'),
+    ]
     assert _found(tmp_path, text) == expected
     assert [(each.kind) for each in make_plan(tmp_path, "data").findings] == ["blocks", "blocks"]
 

@@ -666,6 +666,30 @@ PAIRS = {
         made.data += b"signed"
         """,
     ),
+    "lists of what generators yield": (
+        """
+        def parts():
+            for name in "ab":
+                yield render_template(name)
+
+        @app.get("/")
+        def index():
+            for part in sorted(parts()):
+                print(part)
+            return "".join(parts())
+        """,
+        """
+        async def parts():
+            for name in "ab":
+                yield await render_template(name)
+
+        @app.get("/")
+        async def index():
+            for part in sorted([each async for each in parts()]):
+                print(part)
+            return "".join([each async for each in parts()])
+        """,
+    ),
     "generator expressions become lists": (
         """
         def check(name):

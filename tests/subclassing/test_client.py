@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from io import BytesIO
 from typing import Any
 
@@ -124,3 +125,15 @@ async def test_session_transaction(app: FaithfulQuart) -> None:
     async with client:
         await client.get("/")
         assert (session["a"], session["seen"]) == (1, True)
+
+
+async def test_a_client_that_ends_in_another_task(app: FaithfulQuart) -> None:
+    """A fixture does so. The teardown functions see the application, the request and ``g``."""
+    seen: list[str] = []
+    app.teardown_appcontext(lambda error: seen.append(g.user))
+    app.teardown_request(lambda error: seen.append(request.path))
+    client = app.test_client()
+    await asyncio.create_task(client.__aenter__())
+    await asyncio.create_task(client.get("/"))
+    await asyncio.create_task(client.__aexit__(None, None, None))
+    assert seen[-2:] == ["/", "ada"]
