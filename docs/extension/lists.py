@@ -20,8 +20,9 @@ from quartpatterns._shared.settings_of import all_declarations
 from quartpatterns.appfactories.conversion import describe
 from quartpatterns.catalog import PATTERNS
 from quartpatterns.cli import main
+from quartpatterns.gallery.settings import SETTINGS as GALLERY_SETTINGS
 
-__all__ = ["commands", "extras", "insert", "settings"]
+__all__ = ["commands", "extras", "gallery_settings", "insert", "settings"]
 
 COMMENT = re.compile(r"^<!-- list: (.*?) -->$", re.M)
 
@@ -118,6 +119,11 @@ def settings() -> str:
     return text
 
 
+def gallery_settings() -> str:
+    """Return the settings of the gallery."""
+    return "".join(_settings(GALLERY_SETTINGS, set()))
+
+
 def _settings(declared: Declarations, described: set[str]) -> Iterator[str]:
     for key, setting in declared.items():
         yield _setting(key, setting, again=key in described)
@@ -212,5 +218,6 @@ def _inline(text: str) -> str:
 LISTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "extras": extras,
+    "gallery settings": gallery_settings,
     "settings": settings,
 }

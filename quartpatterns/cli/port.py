@@ -109,7 +109,7 @@ def command(
         plan, passed = _run_tests(plan, tests, timeout or TIMEOUT, force=force)
     if diff:
         for change in plan.changes:
-            click.echo(change.diff(), nl=False)
+            click.echo(change.patch(), nl=False)
     elif report == "json":
         click.echo(as_json(plan))
     elif report == "html":
@@ -119,7 +119,10 @@ def command(
     if writes and (passed or force):
         _write(plan, force=force)
     elif writes:
-        click.echo("Nothing is written, because the tests fail. --force writes.", err=True)
+        click.echo(
+            "Nothing is written, because the tests fail or find missed places. --force writes.",
+            err=True,
+        )
     if not passed or (check and not plan.is_done):
         sys.exit(1)
 
@@ -138,7 +141,16 @@ def _run_tests(plan: Plan, tests: str, timeout: float, *, force: bool) -> tuple[
     click.echo(f"After: {after.summary}", err=True)
     if after.code and not missed:
         click.echo(after.end, err=True)
-    return plan.with_findings(missed), after.code == 0
+    if after.hides_warnings:
+        click.echo(
+            "pytest hides its warnings, which say where an await is missing: run it without"
+            " --disable-warnings",
+            err=True,
+        )
+    if after.passed < before.passed:
+        click.echo(f"{before.passed} tests passed before, and {after.passed} pass now.", err=True)
+        return plan.with_findings(missed), False
+    return plan.with_findings(missed), after.code == 0 and not missed
 
 
 def _write(plan: Plan, *, force: bool) -> None:

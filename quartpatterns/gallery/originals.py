@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -48,24 +49,25 @@ WAIT = 2.0
 CELERY = "celery -A quartpatterns.gallery.celery_app worker"
 
 
-# Where the original has no page at `/`. That of requestchecksum only takes a form.
+# Where the original has no page at `/`.
 FIRST_PAGES = {
     "caching": "item",
     "deployment": "settings",
-    "requestchecksum": None,
     "streaming": "timeline",
     "urlprocessors": "en/",
 }
+# Where it has no page at all: the view that takes a form.
+FORMS = {"requestchecksum": "special-api"}
 # Whose data both applications show.
 SHARED_DATA = frozenset({"fileuploads", "mongodb", "sqlalchemy", "sqlite3"})
-ROOT_ONLY = frozenset({"singlepageapplications"})
+BASE = b'<base href="/">'
 
 views = Blueprint("originals", __name__)
 
 
 def first_page(pattern: str) -> str | None:
     """Return the path of a page that both applications of *pattern* have, ``None`` without one."""
-    return FIRST_PAGES.get(pattern, "")
+    return None if pattern in FORMS else FIRST_PAGES.get(pattern, "")
 
 
 @views.get("/gallery/<name>/beside")
@@ -74,9 +76,13 @@ async def beside(name: str) -> ResponseReturnValue:
     pattern = find_pattern(name)
     page = first_page(pattern.name)
     paths = {"Flask": f"{MOUNT}/{pattern.name}/", "Quart": f"/{pattern.name}/"}
-    shared = pattern.name in SHARED_DATA
     return await render_template(
-        "gallery/beside.html", pattern=pattern, paths=paths, page=page, shared=shared
+        "gallery/beside.html",
+        pattern=pattern,
+        paths=paths,
+        page=page,
+        form=FORMS.get(pattern.name),
+        shared=pattern.name in SHARED_DATA,
     )
 
 
@@ -143,11 +149,6 @@ def _create_original(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Any
             key: config[key] for key in ("DATABASE", "SECRET_KEY", "UPLOAD_FOLDER") if key in config
         },
     }
-    if pattern.name in ROOT_ONLY:
-        raise OriginalUnavailableError(
-            "The page of the original has absolute paths, so it only works at the root of a server:"
-            f" flask --app quartpatterns.{pattern.name}.example.original run"
-        )
     try:
         if special := _SPECIAL.get(pattern.name):
             settings |= special(config)
@@ -159,9 +160,26 @@ def _create_original(pattern: catalog.Pattern, config: Mapping[str, Any]) -> Any
         raise OriginalUnavailableError(
             f"{error.name} is not installed. Run: {install_command('originals')}"
         ) from error
+    if pattern.name == "singlepageapplications":
+        app.after_request(_insert_mount)
     if pattern.name == "tasks":
         _check_celery(app.extensions["celery"])
     return app
+
+
+def _insert_mount(response: Any) -> Any:
+    """Add the mount to the ``<base>`` element of the index, which is that of the root of a server.
+
+    The port does it itself.
+    """
+    from flask import request
+
+    if response.mimetype == "text/html" and response.status_code == 200:
+        response.direct_passthrough = False
+        base = f'<base href="{escape(request.root_path)}/">'
+        response.set_data(response.get_data().replace(BASE, base.encode()))
+        del response.headers["ETag"]  # It is that of other bytes.
+    return response
 
 
 def _sqlalchemy(config: Mapping[str, Any]) -> dict[str, Any]:

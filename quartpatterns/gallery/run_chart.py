@@ -1,4 +1,4 @@
-"""The chart of the measurements of a pattern over time, which the template draws as SVG."""
+"""The charts of the runs of a pattern over time, which the template draws as SVG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quartpatterns.gallery.results import Run
 
-__all__ = ["Chart", "Point", "ratio_chart"]
+__all__ = ["Chart", "GridLine", "Point", "parity_chart", "ratio_chart"]
 
 WIDTH, HEIGHT = 640, 180
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 24
@@ -17,29 +17,44 @@ MOST_POINTS = 40
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measurement: its place in the picture, and its value."""
+    """A run: its place in the picture, and its result as text."""
 
     x: float
     y: float
-    ratio: float
+    text: str
     run: Run
 
 
 @dataclass(frozen=True, slots=True)
+class GridLine:
+    """A horizontal line: its place, its value as text, and whether values are compared with it."""
+
+    y: float
+    text: str
+    reference: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """A line of ratios, oldest first, on a logarithmic scale.
+    """A line of results, oldest first.
 
     Arguments:
-        points: The measurements.
-        lines: The values of the horizontal lines, and their places.
+        title: What is drawn.
+        points: The runs.
+        lines: The horizontal lines.
         width: The width of the picture.
         height: The height of the picture.
+        left: Where the lines begin; their texts end before it.
+        right: The space after the last point.
     """
 
+    title: str
     points: Sequence[Point]
-    lines: Sequence[tuple[float, float]]
+    lines: Sequence[GridLine]
     width: int = WIDTH
     height: int = HEIGHT
+    left: int = LEFT
+    right: int = RIGHT
 
     @property
     def path(self) -> str:
@@ -48,25 +63,74 @@ class Chart:
 
 
 def ratio_chart(runs: Sequence[Run]) -> Chart | None:
-    """Return the chart of the ratios of *runs*, in any order; ``None`` if there are not two."""
+    """Return the chart of the ratios of measurements, on a logarithmic scale.
+
+    Arguments:
+        runs: The measurements, in any order. Without two of them there is no chart.
+    """
     measured = [
-        (run, float(ratio))
-        for run in sorted(runs, key=lambda run: run.id)[-MOST_POINTS:]
+        (run, f"×{ratio:.2f}", math.log2(ratio))
+        for run in _newest(runs)
         if run.summary and (ratio := run.summary.get("ratio"))
     ]
-    if len(measured) < 2:
-        return None
-    logs = [math.log2(ratio) for _, ratio in measured]
+    logs = [log for *_, log in measured]
     # Without a lower limit, differences of a percent would fill the picture.
-    low, high = min(-0.5, *logs), max(0.5, *logs)
+    low, high = min([-0.5, *logs]), max([0.5, *logs])
+    powers = range(math.ceil(low), math.floor(high) + 1)
+    lines = [(f"×{2.0**power:g}", power) for power in powers]
+    title = (
+        "Processor time of a request, Quart / Flask, the geometric mean of all cases."
+        " Below ×1, Quart needs less."
+    )
+    return _chart(title, measured, lines, low, high, reference=0)
 
-    def y(log: float) -> float:
-        return TOP + (high - log) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    step = (WIDTH - LEFT - RIGHT) / (len(measured) - 1)
-    points = [
-        Point(LEFT + index * step, y(log), ratio, run)
-        for index, ((run, ratio), log) in enumerate(zip(measured, logs, strict=True))
+def parity_chart(runs: Sequence[Run]) -> Chart | None:
+    """Return the chart of the cases that are equal or as declared, in percent.
+
+    Arguments:
+        runs: The comparisons, in any order. Without two of them there is no chart.
+    """
+    compared = [
+        (run, f"{passed} of {cases} cases", 100 * passed / cases)
+        for run in _newest(runs)
+        if run.summary and (cases := run.summary.get("cases"))
+        for passed in [run.summary["passed"]]
     ]
-    values = [2.0**power for power in range(math.ceil(low), math.floor(high) + 1)]
-    return Chart(points, [(value, y(math.log2(value))) for value in values])
+    step = 10
+    lowest = min((share for *_, share in compared), default=0)
+    low = min(100 - step, step * math.floor(lowest / step))
+    if low < 50:
+        low, step = 25 * math.floor(lowest / 25), 25
+    lines = [(f"{share} %", share) for share in range(low, 101, step)]
+    title = "Cases in which both responses are equal, or differ as declared."
+    return _chart(title, compared, lines, low, 100, reference=100)
+
+
+def _newest(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: run.id)[-MOST_POINTS:]
+
+
+def _chart(
+    title: str,
+    values: Sequence[tuple[Run, str, float]],
+    lines: Sequence[tuple[str, float]],
+    low: float,
+    high: float,
+    *,
+    reference: float,
+) -> Chart | None:
+    """Return the chart of *values* between *low* and *high*; ``None`` if there are not two."""
+    if len(values) < 2:
+        return None
+
+    def y(value: float) -> float:
+        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    step = (WIDTH - LEFT - RIGHT) / (len(values) - 1)
+    points = [
+        Point(LEFT + index * step, y(value), text, run)
+        for index, (run, text, value) in enumerate(values)
+    ]
+    drawn = [GridLine(y(value), text, value == reference) for text, value in lines]
+    return Chart(title, points, drawn)

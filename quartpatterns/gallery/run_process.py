@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -36,7 +37,7 @@ REMOVED_PREFIXES = ("QUART_", "QUARTPATTERNS_", "PROMETHEUS_")
 # Comparisons are not urgent: the pages of the gallery come first.
 PRIORITY = ("nice", "-n", "10")
 # The shell writes the output into a file and is replaced by the command.
-REDIRECT = ("/bin/sh", "-c", 'exec "$@" > "$0"')
+REDIRECT = 'exec "$@" > "$0"'
 PROGRAM = (sys.executable, "-m", "quartpatterns")
 
 OnLine = Callable[[str], Awaitable[None]]
@@ -61,7 +62,9 @@ class CommandOutput:
     last_lines: str
 
 
-async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> CommandOutput:
+async def run_command(
+    name: str, arguments: Sequence[str], on_line: OnLine, *, memory: int | None = None
+) -> CommandOutput:
     """Run ``quartpatterns`` with *arguments*, and return what it has returned.
 
     If the caller is cancelled, the process is ended with all that it has started.
@@ -71,6 +74,8 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
             left is removed.
         arguments: The arguments of the command.
         on_line: Called with each line of its progress.
+        memory: Bytes that each of its processes may allocate, on Linux. If one needs more, its
+            allocation fails: Python raises ``MemoryError``.
 
     Raises:
         OutputLimitError: The output is too long.
@@ -78,7 +83,8 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
     """
     async with _folder(name) as folder:
         progress, output = folder / "progress", folder / "output"
-        command = [*PRIORITY, *REDIRECT, str(output), *PROGRAM, *arguments]
+        shell = ["/bin/sh", "-c", _memory_limit(memory) + REDIRECT, str(output)]
+        command = [*PRIORITY, *shell, *PROGRAM, *arguments]
         temporary = folder / "tmp"
 
         def start() -> Process:
@@ -95,6 +101,20 @@ async def run_command(name: str, arguments: Sequence[str], on_line: OnLine) -> C
             await finish(lambda: to_thread(process.stop))
         found: CommandOutput = await run_sync(_read)(process.returncode or 0, output, progress)
         return found
+
+
+def _memory_limit(memory: int | None) -> str:
+    """Return the start of a shell script that limits the memory of the processes after it.
+
+    The limit is that of private writable memory, ``RLIMIT_DATA``. ``RLIMIT_AS`` would also count
+    the address space that MongoDB and Node reserve and never use.
+    """
+    if memory is None:
+        return ""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most != resource.RLIM_INFINITY:
+        memory = min(memory, most)  # Only root may raise a limit.
+    return f"ulimit -d {memory // 1024} && "
 
 
 @contextlib.asynccontextmanager

@@ -179,12 +179,13 @@ async def execute(id: int) -> None:
 
 async def _result(run: Run) -> RunResult:
     """Run the command of *run*, and return its result."""
-    limit = gallery_settings(current_app).run_timeout
+    settings = gallery_settings(current_app)
+    limit, memory = settings.run_timeout, settings.run_memory
     arguments = (*ARGUMENTS[run.kind], run.pattern)
     name = f"run-{run.id}"
     try:
         async with asyncio.timeout(limit):
-            output = await run_command(name, arguments, _Reporter(run.id))
+            output = await run_command(name, arguments, _Reporter(run.id), memory=memory)
         try:
             return read_result(run.kind, output.output)
         except OutputError as error:
@@ -194,6 +195,11 @@ async def _result(run: Run) -> RunResult:
                 await asyncio.sleep(STOP_TIMEOUT)
             lines = output.last_lines.strip().splitlines()
             text = lines[-1] if lines else str(error)
+            if memory is not None and text.startswith("MemoryError"):
+                return _error(
+                    f"a process needed more than {memory:,} bytes of memory, the limit of"
+                    " GALLERY_RUN_MEMORY"
+                )
             return _error(f"exit code {output.code}: {text}")
     except asyncio.CancelledError:
         await finish(partial(_interrupt, run))

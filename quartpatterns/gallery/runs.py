@@ -29,7 +29,7 @@ from quartpatterns.gallery.results import (
     read_run,
     unfinished_runs,
 )
-from quartpatterns.gallery.run_chart import ratio_chart
+from quartpatterns.gallery.run_chart import parity_chart, ratio_chart
 from quartpatterns.gallery.run_tasks import (
     ALL_RUNS,
     QUEUE,
@@ -67,6 +67,7 @@ JOB_STATES: tuple[JobState, ...] = ("running", "queued", "scheduled", "failed")
 MOST_JOBS = 20
 WORKER = "quartpatterns worker quartpatterns.gallery.worker"
 TITLES: dict[Kind, str] = {"parity": "Parity", "bench": "Measurement"}
+CHARTS = {"parity": parity_chart, "bench": ratio_chart}
 
 views = Blueprint("runs", __name__)
 
@@ -180,12 +181,12 @@ async def run(id: int) -> ResponseReturnValue:
 @views.get("/gallery/<name>/runs")
 async def of_pattern(name: str) -> ResponseReturnValue:
     """Show the results of a pattern over time."""
-    pattern, runs = find_pattern(name), dict[str, list[Run]]()
+    pattern, runs = find_pattern(name), dict[Kind, list[Run]]()
     if has_results(current_app.config):
         runs = {kind: await history(name, kind, limit=100) for kind in KINDS}
-    chart = ratio_chart(runs.get("bench", []))
+    charts = {kind: CHARTS[kind](found) for kind, found in runs.items()}
     return await render_template(
-        "gallery/runs/pattern.html", pattern=pattern, runs=runs, chart=chart
+        "gallery/runs/pattern.html", pattern=pattern, runs=runs, charts=charts
     )
 
 

@@ -18,6 +18,8 @@ from quartpatterns.sqlalchemy.settings import async_url, without_driver
 __all__ = ["ENVIRONMENT", "SETTINGS", "GallerySettings", "gallery_settings", "read_environment"]
 
 PREFIX = "GALLERY_"
+SMALLEST_MEMORY = 128 * 1024**2
+"""Bytes. With less, the command of a run can't start."""
 ENVIRONMENT_PREFIX = "QUARTPATTERNS_"
 _EXTENSION = "quartpatterns.gallery"
 
@@ -44,6 +46,13 @@ SETTINGS = Declarations(
         ),
         "GALLERY_RUN_TIMEOUT": Setting(
             Seconds, 600, "How long a comparison or measurement may take."
+        ),
+        "GALLERY_RUN_MEMORY": Setting(
+            int | None,
+            2 * 1024**3,
+            "How much memory each process of a comparison or measurement may allocate, on Linux."
+            " `None` sets no limit.",
+            unit="bytes",
         ),
         "GALLERY_RUN_QUEUE": Setting(
             int, 5, "Maximum number of comparisons and measurements that wait or run."
@@ -75,6 +84,7 @@ class GallerySettings:
             "GALLERY_METRICS_FROM", read.text("GALLERY_METRICS_FROM")
         )
         self.run_timeout = read.seconds("GALLERY_RUN_TIMEOUT")
+        self.run_memory = read.optional(read.size, "GALLERY_RUN_MEMORY", minimum=SMALLEST_MEMORY)
         self.run_queue = read.count("GALLERY_RUN_QUEUE")
         self.keep_runs = read.count("GALLERY_KEEP_RUNS")
         app.extensions[_EXTENSION] = self

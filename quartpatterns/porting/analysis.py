@@ -15,7 +15,17 @@ import libcst as cst
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.replacing import Replacement
 from quartpatterns.porting.rules import NameRule, Rules
-from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
+from quartpatterns.porting.values import (
+    ClassInfo,
+    Function,
+    FunctionInfo,
+    Instance,
+    LambdaFunction,
+    Method,
+    Name,
+    ProjectClass,
+    Values,
+)
 
 __all__ = ["Analysis", "OnTheLoop", "Problem"]
 
@@ -26,6 +36,10 @@ AWAITABLE_SPECIAL = frozenset({"__call__", "__aenter__", "__aexit__", "__anext__
 TAKES_COROUTINES = re.compile(
     r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
     r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
+)
+# What iterates over all items of its arguments at once.
+TAKES_ALL_ITEMS = re.compile(
+    r"^(dict|enumerate|frozenset|list|max|min|set|sorted|sum|tuple)$|\.(extend|join|update)$"
 )
 COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
@@ -97,6 +111,8 @@ class Analysis:
         named: The attributes of modules that have other names now, and whether their module stays.
         blocking: The calls that stop the event loop: file, name, and what to use instead.
         threadable: The calls that wait, and that can be sent to a thread.
+        lambdas: The calls that may call a lambda.
+        cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -127,6 +143,8 @@ class Analysis:
         self.named: dict[cst.CSTNode, tuple[str, bool]] = {}
         self.blocking: dict[cst.CSTNode, tuple[PythonFile, str, str]] = {}
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
+        self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
+        self.cleanups: dict[cst.CSTNode, Values] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -160,11 +178,25 @@ class Analysis:
         if info.asynchronous:
             self.make_for(node, file, f"{info.name}()")
 
-    def use_list(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
-        """Note that a function gets a generator of the project, and iterates over it."""
-        info.lists[node] = file
+    def use_items(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Note that *node* is a generator of the project."""
+        info.iterations[node] = file
         if info.asynchronous:
+            self._collect(info, node, file)
+
+    def _collect(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Collect the items of an asynchronous generator where a function takes all of them."""
+        parent = file.parents[node]
+        call = file.parents[parent]
+        if isinstance(parent, cst.StarredElement) or (
+            isinstance(parent, cst.Arg)
+            and isinstance(call, cst.Call)
+            and (parent.star == "*" or TAKES_ALL_ITEMS.search(file.source(call.func)))
+        ):
             self.collect(node, file, f"{info.name}()")
+        elif isinstance(parent, cst.Assign) and parent.value is node:
+            if any(isinstance(each.target, cst.Tuple | cst.List) for each in parent.targets):
+                self.collect(node, file, f"{info.name}()")
 
     def make_with(self, item: cst.WithItem, file: PythonFile, reason: str) -> None:
         """Make a context manager asynchronous."""
@@ -348,10 +380,21 @@ class Analysis:
             self.make_with(item, file, f"{info.name}()")
         for loop, file in [*info.loops.items()]:
             self.make_for(loop, file, f"{info.name}()")
-        for argument, file in [*info.lists.items()]:
-            self.collect(argument, file, f"{info.name}()")
+        for node, file in [*info.iterations.items()]:
+            self._collect(info, node, file)
         for peer in self._peers(info):
             self.make_async(peer, f"{info.name}() is called in the same place")
+
+    def is_awaited(self, values: Values) -> bool:
+        """Return whether the result of a call has to be awaited."""
+        return any(
+            (isinstance(value, Function) and value.info.asynchronous)
+            or (
+                isinstance(value, Method)
+                and any(value.name in rule.awaited for rule in self.rules.type_rules(value.type))
+            )
+            for value in values
+        )
 
     def unify(self, targets: list[FunctionInfo]) -> None:
         """Functions that one expression calls are all asynchronous, or none is.

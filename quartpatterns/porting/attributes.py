@@ -45,7 +45,9 @@ class Attributes:
         full = self.rules.original(full)
         rule = self.rules.names.get(full)
         if rule and rule.instance and rule.instance != "type":
-            return frozenset({Instance(rule.instance)})
+            return frozenset({Instance(rule.instance)}) | self.flow.read(
+                ("subclasses", rule.instance)
+            )
         return frozenset({Name(full)})
 
     def of(self, owner: Value, name: str, node: cst.CSTNode, scope: Scope) -> Values:
@@ -105,7 +107,7 @@ class Attributes:
                     f"{type_name}.{name}",
                     rule.blocks[name],
                 )
-            if name in rule.report:
+            if name in rule.report and node not in self.result.named:
                 self.result.problem(
                     "breaks",
                     scope.file,
@@ -172,6 +174,10 @@ class Attributes:
         """Add values to an attribute of *owner*."""
         if isinstance(owner, Instance):
             self.flow.add((owner.type, name), values)
+            if isinstance(owner.type, ClassInfo):
+                for base in self.result.external_bases(owner.type):
+                    if any(rule.open for rule in self.rules.type_rules(base)):
+                        self.flow.add((base, name), values)
         elif isinstance(owner, ProjectClass):
             self.flow.add((owner.info, name), values)
         elif isinstance(owner, ProjectModule):

@@ -23,6 +23,7 @@ from quartpatterns.porting.values import (
     FunctionInfo,
     Instance,
     Items,
+    LambdaFunction,
     Method,
     Name,
     ProjectClass,
@@ -36,6 +37,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
+# Functions that return collections without items that can be followed.
+COLLECTIONS = frozenset(
+    {"list", "tuple", "set", "dict", "collections.defaultdict", "collections.deque"}
+) | {"collections.OrderedDict", "weakref.WeakKeyDictionary", "weakref.WeakValueDictionary"}
+# Methods of collections: those that add their arguments, or the items of these, and those that
+# return items.
+ADDING_ALL = frozenset({"extend", "extendleft", "update"})
+ADDING = ADDING_ALL | {"add", "append", "appendleft", "insert", "setdefault"}
+ITEMS_OF = frozenset({"copy", "get", "items", "pop", "values"})
 # Functions that these call do not run on the event loop.
 OFF_LOOP = frozenset({"celery.Celery", "flask.cli.AppGroup", "pytest.MonkeyPatch"})
 OFF_LOOP_NAMES = ("celery.", "click.", "flask.cli.", "flask.copy_current_request_context")
@@ -76,6 +86,9 @@ class Calls:
                 targets.append(function.info)
                 self.bind(function, arguments)
                 found |= self.call_function(function.info, node, scope)
+            elif isinstance(function, LambdaFunction):
+                self.result.lambdas.setdefault(node, set()).add(function)
+                found |= self.call_lambda(function, arguments)
             elif isinstance(function, ProjectClass):
                 found |= self._create(function.info, node, arguments, scope)
             elif isinstance(function, Method):
@@ -86,12 +99,43 @@ class Calls:
                 found |= self._call_instance(function, node, arguments, scope)
         self.result.unify(targets)
         if not functions:
-            where = scope.file.source(node.func)
-            for values, arg in arguments:
-                self.escape(values, arg, scope, f"{where}()")
-                self._collect(values, arg, where.rpartition(".")[2], scope)
+            return self._call_unknown(node, arguments, scope)
         self._check_mixed(functions, node, scope)
         return frozenset(found)
+
+    def _call_unknown(
+        self, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
+    ) -> Values:
+        """Return what a method of a collection returns; note functions that other code gets."""
+        if isinstance(node.func, cst.Attribute):
+            name = node.func.attr.value
+            owner = node.func.value
+            if name in ADDING:
+                added = NOTHING.union(*(values for values, _ in arguments))
+                if name in ADDING_ALL:
+                    added |= self.evaluator.items(added)
+                if self.evaluator.add_items(owner, added, scope):
+                    return added if name == "setdefault" else NOTHING
+            if name in ITEMS_OF:
+                owners = self.evaluator.evaluate(owner, scope)
+                items = self.evaluator.items(owners)
+                if items and name in ("get", "pop"):
+                    return items.union(*(values for values, _ in arguments))
+                if items:
+                    return frozenset(
+                        {Items(frozenset({Items(items)}) if name == "items" else items)}
+                    )
+        where = scope.file.source(node.func)
+        for values, arg in arguments:
+            self.escape(values, arg, scope, f"{where}()")
+            self._collect(values, arg, where.rpartition(".")[2], scope)
+        return NOTHING
+
+    def call_lambda(
+        self, function: LambdaFunction, arguments: list[tuple[Values, cst.Arg]]
+    ) -> Values:
+        self._bind(function.node.params, function.scope, arguments, 0)
+        return self.flow.read((function.scope, "return"))
 
     def _forget_escapes(self, arguments: list[tuple[Values, cst.Arg]]) -> None:
         for values, arg in arguments:
@@ -123,40 +167,54 @@ class Calls:
 
     def bind(self, function: Function, arguments: list[tuple[Values, cst.Arg]]) -> None:
         """Pass arguments to the parameters of a function."""
-        params = function.info.node.params
-        names = positional_names(params)
+        kinds = function.info.kinds
+        is_bound = "classmethod" in kinds or (
+            function.instance is not None and "staticmethod" not in kinds
+        )
         owner = function.instance
-        if owner is not None and names and "staticmethod" not in function.info.kinds:
+        names = positional_names(function.info.node.params)
+        if owner is not None and is_bound and names:
             first: Value = owner
-            if "classmethod" in function.info.kinds and isinstance(owner.type, ClassInfo):
+            if "classmethod" in kinds and isinstance(owner.type, ClassInfo):
                 first = ProjectClass(owner.type)
             self.flow.add((function.info.scope, names[0]), {first})
-            names = names[1:]
+        given = function.given + (1 if is_bound else 0)
+        self._bind(function.info.node.params, function.info.scope, arguments, given)
+
+    def _bind(
+        self,
+        params: cst.Parameters,
+        scope: Scope,
+        arguments: list[tuple[Values, cst.Arg]],
+        given: int,
+    ) -> None:
+        """Pass arguments to parameters, of which the first *given* have one."""
+        names = positional_names(params)[given:]
         position = 0
         for values, arg in arguments:
             if arg.star == "*":
                 for name in names[position:]:
-                    self.flow.add((function.info.scope, name), self.evaluator.items(values))
+                    self.flow.add((scope, name), self.evaluator.items(values))
             elif arg.star == "**":
                 pass
             elif arg.keyword is not None:
                 known = {each.name.value for each in all_parameters(params)}
                 if arg.keyword.value in known:
-                    self.flow.add((function.info.scope, arg.keyword.value), values)
+                    self.flow.add((scope, arg.keyword.value), values)
                 elif isinstance(params.star_kwarg, cst.Param):
                     name = params.star_kwarg.name.value
-                    self.flow.add((function.info.scope, name), {Items(values)})
+                    self.flow.add((scope, name), {Items(values)})
             elif position < len(names):
-                self.flow.add((function.info.scope, names[position]), values)
+                self.flow.add((scope, names[position]), values)
                 position += 1
             elif isinstance(params.star_arg, cst.Param):
-                self.flow.add((function.info.scope, params.star_arg.name.value), {Items(values)})
+                self.flow.add((scope, params.star_arg.name.value), {Items(values)})
 
     def call_function(self, info: FunctionInfo, node: cst.CSTNode, scope: Scope) -> Values:
         if "contextmanager" in info.kinds:
             return frozenset({Context(info)})
         if info.generator:
-            info.iterations[node] = scope.file
+            self.result.use_items(info, node, scope.file)
             return frozenset({Items(self.flow.read((info, "yield")))}) | {Context(info)}
         self.result.use_call(info, node, scope.file)
         return self.flow.read((info, "return"))
@@ -201,7 +259,11 @@ class Calls:
         if method == Method("pytest.MonkeyPatch", "setattr"):
             self.replacing.replace(node, arguments, scope)
             return NOTHING
+        if method == Method("unittest.TestCase", "addCleanup") and arguments:
+            self.result.cleanups[node.func] = arguments[0][0]
+            return NOTHING
         found: set[Value] = set()
+        passed: set[Value] = set()
         accepts = views = False
         for rule in self.rules.type_rules(method.type):
             if rule.open and method.name in LOOKUPS:
@@ -223,10 +285,12 @@ class Calls:
                 )
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
+            passed |= {Instance(rule.passes[name]) for name in rule.passes if name == method.name}
         for values, arg in arguments:
             for value in values:
-                if isinstance(value, Function) and (accepts or views):
-                    self.accept(value.info, view=views, on_loop=method.type not in OFF_LOOP)
+                if accepts or views:
+                    on_loop = method.type not in OFF_LOOP
+                    self._accept_value(value, frozenset(passed), view=views, on_loop=on_loop)
                 elif isinstance(value, Function):
                     value.info.escapes[arg] = f"{method.type}.{method.name}()"
         if accepts or views:
@@ -245,6 +309,12 @@ class Calls:
         if rule is not None and name in self.rules.elsewhere:
             rule = self._by_place(rule, name, node, scope)
         if rule is None:
+            if name == "functools.partial":
+                return self._partial(arguments)
+            if name == "dict":
+                for values, arg in arguments:
+                    self._collect(values, arg, name, scope)
+                return frozenset({Items(NOTHING.union(*(values for values, _ in arguments)))})
             for values, arg in arguments:
                 self.escape(values, arg, scope, f"{name}()")
                 self._collect(values, arg, name, scope)
@@ -259,6 +329,8 @@ class Calls:
                 return frozenset({Items(items)})
             if name == "super":
                 return self._super(scope)
+            if name in COLLECTIONS:
+                return frozenset({Items(NOTHING)})
             if name == "getattr" and len(arguments) > 1:
                 attribute = arguments[1][1].value
                 if isinstance(attribute, cst.SimpleString):
@@ -283,15 +355,40 @@ class Calls:
             if rule.returns == EXTENSION and arg.keyword and arg.keyword.value == "model_class":
                 self.flow.add((EXTENSION, "Model"), values)
             if rule.accepts or rule.views:
+                on_loop = not name.startswith(OFF_LOOP_NAMES)
+                passed = _instances(rule.passes)
                 for value in values:
+                    self._accept_value(value, passed, view=rule.views, on_loop=on_loop)
                     if isinstance(value, Function):
-                        off_loop = name.startswith(OFF_LOOP_NAMES)
-                        self.accept(value.info, view=rule.views, on_loop=not off_loop)
                         found.add(value)
             elif not rule.transparent:
                 self.escape(values, arg, scope, f"{name}()")
-        if rule.transparent or rule.kind:
+        if rule.kind == "proxy":
+            found |= self._returned(arguments)
+        elif rule.transparent or rule.kind:
             found.add(Name(name))
+        return frozenset(found)
+
+    def _returned(self, arguments: list[tuple[Values, cst.Arg]]) -> Values:
+        """Return what the function that is the first argument returns."""
+        found: set[Value] = set()
+        for value in arguments[0][0] if arguments else ():
+            if isinstance(value, Function):
+                found |= self.flow.read((value.info, "return"))
+            elif isinstance(value, LambdaFunction):
+                found |= self.call_lambda(value, [])
+        return frozenset(found)
+
+    def _partial(self, arguments: list[tuple[Values, cst.Arg]]) -> Values:
+        """Return functions that have some of their arguments."""
+        found: set[Value] = set()
+        given = sum(arg.keyword is None for _, arg in arguments) - 1
+        for value in arguments[0][0] if arguments else ():
+            if isinstance(value, Function):
+                self.bind(value, arguments[1:])
+                found.add(replace(value, given=value.given + given))
+            elif isinstance(value, LambdaFunction | Method | Name):
+                found.add(value)
         return frozenset(found)
 
     def _result_of(self, functions: Values) -> Values:
@@ -351,9 +448,7 @@ class Calls:
         if name not in CONSUMERS:
             return
         for value in values:
-            if isinstance(value, Context) and name not in ("next", "iter"):
-                self.result.use_list(value.info, arg.value, scope.file)
-            elif isinstance(value, Instance) and isinstance(value.type, str):
+            if isinstance(value, Instance) and isinstance(value.type, str):
                 if any(rule.async_for for rule in self.rules.type_rules(value.type)):
                     if name in ("next", "iter"):
                         self.result.problem(
@@ -382,6 +477,16 @@ class Calls:
         for value in values:
             if isinstance(value, Function):
                 value.info.escapes.setdefault(node, where)
+            elif isinstance(value, Items):
+                self.escape(value.values, node, scope, where)
+            elif isinstance(value, Method) and self.result.is_awaited(frozenset({value})):
+                self.result.problem(
+                    "differs",
+                    scope.file,
+                    node,
+                    f"{value.type}.{value.name}() has to be awaited, and {where} may not do it",
+                    "check that it accepts asynchronous functions, or give it another function",
+                )
             elif isinstance(value, Instance) and isinstance(value.type, str) and not harmless:
                 for rule in self.rules.type_rules(value.type):
                     if rule.escapes and rule.thread:
@@ -392,6 +497,20 @@ class Calls:
                         self.result.leaks[node] = Problem(
                             "breaks", scope.file, node, why, rule.escapes
                         )
+
+    def _accept_value(
+        self, value: Value, passed: Values, *, view: bool, on_loop: bool = True
+    ) -> None:
+        """Note that the framework calls *value* with *passed* as the last argument."""
+        if isinstance(value, Function):
+            self.accept(value.info, view=view, on_loop=on_loop)
+            if passed and (names := positional_names(value.info.node.params)):
+                self.flow.add((value.info.scope, names[-1]), passed)
+        elif isinstance(value, LambdaFunction) and passed:
+            self.call_lambda(value, [(passed, cst.Arg(cst.Name("_")))])
+        elif isinstance(value, Instance) and isinstance(value.type, ClassInfo):
+            for method in self.evaluator.attributes.of_class(value.type, "__call__"):
+                self._accept_value(method, passed, view=view, on_loop=on_loop)
 
     def accept(self, info: FunctionInfo, *, view: bool, on_loop: bool = True) -> None:
         info.on_loop |= on_loop and not info.decorator
@@ -407,12 +526,20 @@ class Calls:
         node = decorator.decorator
         found: set[Value] = set()
         known = False
-        for value in self.evaluator.evaluate(node, scope):
+        decorators = self.evaluator.evaluate(node, scope)
+        # What a decorator with optional arguments returns is a decorator, or the new function.
+        some = any(isinstance(each, Function) and each.info.decorator for each in decorators)
+        for value in decorators:
             if isinstance(value, Function):
                 known = True
+                if some and not value.info.decorator:
+                    continue
                 arguments = [(values, cst.Arg(cst.Name("_")))]
                 self.bind(value, arguments)
                 found |= self.flow.read((value.info, "return"))
+            elif isinstance(value, LambdaFunction):
+                known = True
+                found |= self.call_lambda(value, [(values, cst.Arg(cst.Name("_")))])
             elif isinstance(value, Method):
                 known = True
                 found |= self._decorate_with_method(value, values)
@@ -460,10 +587,11 @@ class Calls:
             return values
         for rule in self.rules.type_rules(method.type):
             if method.name in rule.views or method.name in rule.accepts:
+                passed = _instances(rule.passes.get(method.name, ""))
                 for value in values:
-                    if isinstance(value, Function):
-                        on_loop = method.type not in OFF_LOOP
-                        self.accept(value.info, view=method.name in rule.views, on_loop=on_loop)
+                    on_loop = method.type not in OFF_LOOP
+                    view = method.name in rule.views
+                    self._accept_value(value, passed, view=view, on_loop=on_loop)
         return values
 
     def _decorate_with_name(
@@ -473,7 +601,20 @@ class Calls:
             info.fixture = True
         elif rule.kind:
             info.kinds.add(rule.kind)
-        for value in values:
-            if isinstance(value, Function) and (rule.accepts or rule.views):
-                self.accept(value.info, view=rule.views, on_loop=on_loop)
+        if rule.accepts or rule.views:
+            for value in values:
+                passed = _instances(rule.passes)
+                self._accept_value(value, passed, view=rule.views, on_loop=on_loop)
         return values
+
+    def decorate_views(self, decorators: Values, views: Values) -> None:
+        """Apply what the attribute ``decorators`` of a class-based view contains."""
+        for value in decorators:
+            if isinstance(value, Function):
+                self.bind(value, [(views, cst.Arg(cst.Name("_")))])
+                for returned in self.flow.read((value.info, "return")):
+                    self._accept_value(returned, NOTHING, view=True)
+
+
+def _instances(type_name: str) -> Values:
+    return frozenset({Instance(type_name)}) if type_name else NOTHING

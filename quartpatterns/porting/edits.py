@@ -25,6 +25,8 @@ from quartpatterns.porting.values import ClassInfo, FunctionInfo
 __all__ = ["apply_analysis"]
 
 UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
+# Expressions that need no parentheses after an operator.
+PRIMARIES = (cst.Attribute, cst.Call, cst.Integer, cst.Name, cst.SimpleString, cst.Subscript)
 COMMENT = re.compile(r"#[^\r\n]*")
 
 
@@ -85,6 +87,9 @@ class _Writer:
                 self._import(node, edits)
             elif isinstance(node, cst.Attribute) and node in self.analysis.named:
                 self._rename(node, edits, wanted)
+            elif isinstance(node, cst.Attribute) and node in self.analysis.cleanups:
+                if self.analysis.is_awaited(self.analysis.cleanups[node]):
+                    edits.replace(node.attr, "addAsyncCleanup")
             elif node in self.analysis.owners:
                 module = self.analysis.owners[node]
                 edits.replace(node, module)
@@ -166,12 +171,13 @@ class _Writer:
             wanted["aclosing"] = "from contextlib import aclosing"
 
     def _augmented(self, node: cst.AugAssign, edits: Edits) -> None:
-        """Write ``x.data += y`` as ``x.data = await x.data + (y)``: a target cannot be awaited."""
+        """Write ``x.data += y`` as ``x.data = await x.data + y``: a target cannot be awaited."""
         file = edits.file
         start, end = file.spans[node.target][1], file.spans[node.value][0]
         operator = file.text[start:end].decode().strip().removesuffix("=")
-        edits.replace_span(start, end, f" = await {file.source(node.target)} {operator} (")
-        edits.insert(file.spans[node.value][1], ")")
+        before, after = ("", "") if isinstance(node.value, PRIMARIES) else ("(", ")")
+        edits.replace_span(start, end, f" = await {file.source(node.target)} {operator} {before}")
+        edits.insert(file.spans[node.value][1], after)
 
     def _with(self, node: cst.With, edits: Edits) -> None:
         kinds = [item in self.analysis.async_items for item in node.items]

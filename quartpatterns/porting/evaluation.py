@@ -30,6 +30,7 @@ from quartpatterns.porting.values import (
     FunctionInfo,
     Instance,
     Items,
+    LambdaFunction,
     Name,
     ProjectClass,
     ProjectModule,
@@ -100,9 +101,22 @@ class Evaluator:
                 self._statement(child, scope)
 
     def _do_assign(self, node: cst.Assign, scope: Scope) -> None:
+        self._middleware(node, scope)
         values = self.evaluate(node.value, scope)
         for target in node.targets:
             self._assign(target.target, values, scope)
+
+    def _middleware(self, node: cst.Assign, scope: Scope) -> None:
+        """Write ``app.asgi_app`` where middleware that exists for ASGI wraps ``app.wsgi_app``."""
+        target, value = node.targets[0].target, node.value
+        if not isinstance(value, cst.Call) or not value.args:
+            return
+        pair = (target, value.args[0].value)
+        if all(isinstance(each, cst.Attribute) and each.attr.value == "wsgi_app" for each in pair):
+            for function in self.evaluate(value.func, scope):
+                rule = self.rules.names.get(function.name) if isinstance(function, Name) else None
+                if rule and rule.kind == "middleware":
+                    self.result.named.update(dict.fromkeys(pair, ("asgi_app", True)))
 
     def _do_annassign(self, node: cst.AnnAssign, scope: Scope) -> None:
         values = self._annotated(node.annotation, scope)
@@ -262,10 +276,26 @@ class Evaluator:
         if not bases.isdisjoint(MODELS):
             self.flow.add(MODEL, {ProjectClass(info)})
         if "flask.views.View" in bases:
+            views: set[Value] = set()
             for name in VIEW_METHODS:
                 for value in self.flow.read((info.scope, name)):
                     if isinstance(value, Function):
                         self.calls.accept(value.info, view=True)
+                        views.add(value)
+            decorators = self.items(self.attributes.of_class(info, "decorators"))
+            self.calls.decorate_views(decorators, frozenset(views))
+        self._overrides(info)
+
+    def _overrides(self, info: ClassInfo) -> None:
+        """Make methods asynchronous that override those of a library that are awaited."""
+        for base in self.result.external_bases(info):
+            self.flow.add(("subclasses", base), {Instance(info)})
+            for rule in self.rules.type_rules(base):
+                for name in rule.awaited & info.methods.keys():
+                    method = info.methods[name]
+                    self.result.make_async(
+                        method, f"it overrides {base}.{name}(), which is awaited"
+                    )
 
     def _do_import(self, node: cst.Import, scope: Scope) -> None:
         for alias in node.names:
@@ -302,7 +332,8 @@ class Evaluator:
                 return frozenset({ProjectModule(submodule)})
             return self.attributes.external_name(f"{module}.{name}")
         values = self.flow.read((self.scopes[source.tree], name))
-        if submodule and name not in self.scopes[source.tree].names:
+        # `from . import db` in a package binds the name that it looks for.
+        if submodule and (source is file or name not in self.scopes[source.tree].names):
             values |= {ProjectModule(submodule)}
         return values
 
@@ -344,21 +375,40 @@ class Evaluator:
                     if isinstance(value, Function):
                         self.calls.accept(value.info, view=False)
                 return
-            self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
-            self._add_item(target.value, values, scope)
+            if not self.add_items(target.value, values, scope):
+                self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")
 
-    def _add_item(self, owner: cst.BaseExpression, values: Values, scope: Scope) -> None:
-        """Add *values* to the items of a collection."""
-        items = frozenset({Items(values)}) if values else NOTHING
-        if isinstance(owner, cst.Attribute):
-            for value in self.evaluate(owner.value, scope):
-                self.attributes.assign(value, owner.attr.value, items)
-        elif isinstance(owner, cst.Name):
-            current: Scope | None = scope
-            while current is not None and owner.value not in current.names:
-                current = current.parent
-            if current is not None:
-                self.flow.add((current, owner.value), items)
+    def add_items(self, node: cst.BaseExpression, values: Values, scope: Scope) -> bool:
+        """Note that a collection gets more items. Return whether it can be followed."""
+        items: Values = frozenset({Items(values)}) if values else NOTHING
+        if isinstance(node, cst.Name):
+            owner = self._defining_scope(node.value, scope)
+            if owner is None:
+                return False
+            followed = self._is_collection(self.flow.read((owner, node.value)))
+            self.flow.add((owner, node.value), items)
+            return followed
+        if isinstance(node, cst.Subscript):
+            return self.add_items(node.value, items, scope)
+        followed = False
+        if isinstance(node, cst.Attribute):
+            for value in self.evaluate(node.value, scope):
+                name = node.attr.value
+                followed |= self._is_collection(self.attributes.of(value, name, node, scope))
+                self.attributes.assign(value, name, items)
+        return followed
+
+    def _is_collection(self, values: Values) -> bool:
+        return any(isinstance(value, Items) or value == Instance("dict") for value in values)
+
+    def _defining_scope(self, name: str, scope: Scope) -> Scope | None:
+        """Return the scope whose variable *name* is in *scope*; None for one of Python."""
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.names and (current is scope or not current.is_class):
+                return current
+            current = current.parent
+        return None
 
     def _store(self, name: str, values: Values, scope: Scope) -> None:
         if name in scope.global_names:
@@ -385,14 +435,10 @@ class Evaluator:
         return frozenset(found)
 
     def _eval_name(self, node: cst.Name, scope: Scope) -> Values:
-        current: Scope | None = scope
-        first = True
-        while current is not None:
-            if node.value in current.names and (first or not current.is_class):
-                return self.flow.read((current, node.value))
-            first = False
-            current = current.parent
-        return self.attributes.external_name(node.value)
+        owner = self._defining_scope(node.value, scope)
+        if owner is None:
+            return self.attributes.external_name(node.value)
+        return self.flow.read((owner, node.value))
 
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
@@ -409,8 +455,9 @@ class Evaluator:
         return self.evaluate(node.expression, scope)
 
     def _eval_lambda(self, node: cst.Lambda, scope: Scope) -> Values:
-        self.evaluate(node.body, self.scopes[node])
-        return NOTHING
+        inner = self.scopes[node]
+        self.flow.add((inner, "return"), self.evaluate(node.body, inner))
+        return frozenset({LambdaFunction(inner, node)})
 
     def _comprehension(self, node: cst.BaseComp, scope: Scope) -> Scope:
         inner = self.scopes[node]

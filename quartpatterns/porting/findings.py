@@ -31,6 +31,7 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_problems(analysis),
         *_escapes(analysis),
         *_iterations(analysis),
+        *_lambdas(analysis),
         *_unknown_methods(analysis),
         *_blocking(analysis),
         *_unknown_extensions(analysis, rules),
@@ -73,7 +74,7 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
         for node, file in info.iterations.items() if info.is_new else ():
             parent = file.parents[node]
             call = file.parents[parent]
-            if node in analysis.collected:
+            if node in analysis.collected and analysis.can_await(node, file):
                 continue
             if isinstance(parent, cst.From | cst.StarredElement) or (
                 isinstance(parent, cst.Arg)
@@ -87,6 +88,19 @@ def _iterations(analysis: Analysis) -> Iterator[PortFinding]:
                     f"{info.name}() is an asynchronous generator now",
                     "use 'async for', or a list of it: [each async for each in ...]",
                 )
+
+
+def _lambdas(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield lambdas that are called where an asynchronous function is called as well."""
+    for node, lambdas in analysis.lambdas.items():
+        for each in lambdas if node in analysis.awaited else ():
+            yield finding(
+                "breaks",
+                each.scope.file,
+                each.node,
+                f"it is called in the same place as {analysis.awaited[node]}, which is awaited",
+                "write a function with 'async def'",
+            )
 
 
 def _unknown_methods(analysis: Analysis) -> Iterator[PortFinding]:

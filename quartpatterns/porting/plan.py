@@ -38,11 +38,11 @@ def make_plan(folder: Path, stage: str = "async", rules: Iterable[Path] = ()) ->
     """
     known = load_rules(rules, data=stage == "data")
     project = read_project(folder)
-    before = {file.name: file.path.read_bytes() for file in project.files}
+    before = {file.name: file.stored for file in project.files}
     _check_flask(project, known)
     texts: dict[str, bytes] = {}
     findings = [
-        PortFinding(each.path, each.line, "skipped", "", each.reason, "correct the file")
+        PortFinding(each.path, each.line, "skipped", "", each.reason, each.remedy)
         for each in project.unreadable
     ]
     changes, new = modernise(project, known)
@@ -83,7 +83,7 @@ def _check_flask(project: SourceProject, rules: Rules) -> None:
             return
     if project.unreadable:
         first = project.unreadable[0]
-        raise PortError(f"{first.path}:{first.line}: {first.reason}")
+        raise PortError(f"{first.path}:{first.line}: {first.reason}; {first.remedy}")
     raise PortError(f"{project.folder}: no file imports Flask")
 
 

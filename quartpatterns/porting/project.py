@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
+import sys
 import tokenize
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +26,20 @@ __all__ = [
     "dotted_name",
 ]
 
-# Folders without code of the project.
-SKIPPED = frozenset(
-    "__pycache__ build dist docs_build env node_modules site-packages venv virtualenv".split()
-)
+# Folders without code of the project. Folders of the second kind may also be packages.
+NOT_SOURCE = frozenset({"__pycache__", "node_modules", "site-packages"})
+MADE_BY_TOOLS = frozenset({"build", "dist", "docs_build", "env", "venv", "virtualenv"})
 LARGEST_FILE = 2_000_000  # bytes; larger files are generated
+READABLE = "let your user read it"
+ENCODING = "store it in UTF-8"
+# What Python 3 says about a statement of Python 2.
+PYTHON_2 = re.compile(
+    r"Missing parentheses in call to '(print|exec)'|multiple exception types must be parenthesized"
+    r"|leading zeros in decimal integer literals"
+)
+PYTHON_2_LINE = re.compile(
+    r"\s*(raise \w+, |print\b|exec |except [\w.]+, \w+:)|.*(`\w+`|<>|\bur['\"])"
+)
 
 
 class PortError(Exception):
@@ -41,6 +53,7 @@ class UnreadableFile:
     path: str  # relative to the project
     line: int
     reason: str
+    remedy: str
 
 
 @dataclass(eq=False)
@@ -51,6 +64,7 @@ class PythonFile:
         path: Where it is.
         name: Its path relative to the project.
         module: The name that other files import it by.
+        stored: Its content.
         text: Its content, encoded in UTF-8, to which all positions refer.
         encoding: The encoding in which it is stored.
     """
@@ -58,6 +72,7 @@ class PythonFile:
     path: Path
     name: str
     module: str
+    stored: bytes
     text: bytes
     encoding: str
     tree: cst.Module
@@ -135,15 +150,16 @@ def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Sour
     if not folder.is_dir():
         raise PortError(f"{folder}: there is no such folder")
     files: list[PythonFile] = []
-    unreadable: list[UnreadableFile] = []
     texts = texts or {}
-    names = {path.relative_to(folder).as_posix(): path for path in python_files(folder)}
+    found, unreadable = _python_files(folder)
+    names = {path.relative_to(folder).as_posix(): path for path in found}
     names |= {name: folder / name for name in texts if name.endswith(".py")}
     for name, path in sorted(names.items()):
         try:
             files.append(_read(path, name, _module_name(path, folder), texts.get(name)))
         except _UnreadableError as error:
-            unreadable.append(UnreadableFile(name, error.line, str(error)))
+            printable = name.encode(errors="surrogateescape").decode(errors="replace")
+            unreadable.append(UnreadableFile(printable, error.line, str(error), error.remedy))
     if not files and not unreadable:
         raise PortError(f"{folder}: there are no Python files")
     modules: dict[str, PythonFile] = {}
@@ -152,20 +168,40 @@ def read_project(folder: Path, texts: Mapping[str, bytes] | None = None) -> Sour
     return SourceProject(folder, tuple(files), tuple(unreadable), modules)
 
 
-def python_files(folder: Path) -> Iterator[Path]:
-    """Yield the Python files below *folder* in order of their names. Links are not followed."""
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name not in SKIPPED
-            and not name.startswith(".")
-            and not (Path(base, name) / "pyvenv.cfg").exists()
-        )
+def _python_files(folder: Path) -> tuple[list[Path], list[UnreadableFile]]:
+    """Return the Python files below *folder*, and what cannot be read. Links are not followed."""
+    files: list[Path] = []
+    unreadable: list[UnreadableFile] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise PortError(f"{folder}: {error.strerror}") from error
+        name = Path(error.filename).relative_to(folder).as_posix()
+        unreadable.append(UnreadableFile(name, 1, error.strerror or str(error), READABLE))
+
+    for base, folders, names in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if _is_source(Path(base, name)))
         for name in sorted(names):
             path = Path(base, name)
             if name.endswith(".py") and path.is_file() and not path.is_symlink():
-                yield path
+                files.append(path)
+            elif name.endswith(".ipynb") and path.is_file():
+                reason = "notebooks are not ported"
+                remedy = "if the application needs it, export it as a file of Python"
+                unreadable.append(
+                    UnreadableFile(path.relative_to(folder).as_posix(), 1, reason, remedy)
+                )
+    return files, unreadable
+
+
+def _is_source(folder: Path) -> bool:
+    """Return whether a folder can have code of the project, and is no virtual environment."""
+    name = folder.name
+    if name.startswith(".") or name in NOT_SOURCE:
+        return False
+    if any(os.path.exists(folder / part) for part in ("pyvenv.cfg", "bin/activate")):
+        return False
+    return name not in MADE_BY_TOOLS or os.path.exists(folder / "__init__.py")
 
 
 def _module_name(path: Path, folder: Path) -> str:
@@ -184,58 +220,83 @@ def _module_name(path: Path, folder: Path) -> str:
 
 
 class _UnreadableError(Exception):
-    def __init__(self, reason: str, line: int = 1) -> None:
+    def __init__(self, reason: str, remedy: str, line: int = 1) -> None:
         super().__init__(reason)
+        self.remedy = remedy
         self.line = line
 
 
 def _read(path: Path, name: str, module: str, data: bytes | None) -> PythonFile:
-    try:
-        if data is None and path.stat().st_size > LARGEST_FILE:
-            raise _UnreadableError(f"larger than {LARGEST_FILE:,} bytes")
-        data = path.read_bytes() if data is None else data
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
-    except OSError as error:
-        raise _UnreadableError(error.strerror or str(error)) from error
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise _UnreadableError(f"the encoding is wrong: {error}") from error
-    try:
-        # LibCST's parser ends the process if expressions are nested too deep. Python's does not.
-        ast.parse(text)
-        tree = cst.parse_module(text)
-        spans = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(ByteSpanPositionProvider)
-    except SyntaxError as error:
-        reason = f"it is not valid Python: {error.msg}"
-        if _is_python_2(text):
-            reason = "this is Python 2; convert it with 2to3 or python-modernize first"
-        raise _UnreadableError(reason, error.lineno or 1) from error
-    except cst.ParserSyntaxError as error:
-        raise _UnreadableError("LibCST cannot parse this line", error.raw_line) from error
-    except (MemoryError, RecursionError) as error:
-        raise _UnreadableError("expressions are nested too deep") from error
-    except ValueError as error:  # such as a null byte
-        raise _UnreadableError(f"it is not valid Python: {error}") from error
+    if data is None:
+        data = _stored(path, name)
+    text, encoding = _decoded(data)
+    tree, spans = _parsed(text)
     return PythonFile(
         path=path,
         name=name,
         module=module,
+        stored=data,
         text=text.encode(),
         encoding=encoding,
         tree=tree,
-        spans={node: (span.start, span.start + span.length) for node, span in spans.items()},
+        spans=spans,
         parents=_parents(tree),
     )
 
 
-def _is_python_2(text: str) -> bool:
-    """Return whether a statement is one of Python 2 alone."""
-    lines = (line.strip() for line in text.splitlines())
-    return any(
-        line.startswith(('print "', "print '", "print '", "exec "))
-        or (line.startswith("except ") and ", " in line and " as " not in line and "(" not in line)
-        for line in lines
-    )
+def _stored(path: Path, name: str) -> bytes:
+    try:
+        name.encode()
+        if path.stat().st_size > LARGEST_FILE:
+            raise _UnreadableError(
+                f"it is larger than {LARGEST_FILE:,} bytes", "if it is not generated, split it"
+            )
+        return path.read_bytes()
+    except UnicodeEncodeError as error:
+        raise _UnreadableError("its name is not valid UTF-8", "give it another name") from error
+    except OSError as error:
+        raise _UnreadableError(error.strerror or str(error), READABLE) from error
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Return the text and its encoding."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+        text.encode()
+        is_stable = text.encode(encoding) == data
+    except (SyntaxError, UnicodeError, LookupError) as error:
+        raise _UnreadableError(f"the encoding is wrong: {error}", ENCODING) from error
+    if not is_stable:
+        raise _UnreadableError(f"{encoding} would store its text in other bytes", ENCODING)
+    return text, encoding
+
+
+def _parsed(text: str) -> tuple[cst.Module, dict[cst.CSTNode, tuple[int, int]]]:
+    """Return the syntax tree, and where its nodes begin and end."""
+    try:
+        # LibCST's parser ends the process if expressions are nested too deep. Python's does not.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the code, such as invalid escape sequences
+            ast.parse(text)
+        tree = cst.parse_module(text)
+        spans = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(ByteSpanPositionProvider)
+    except SyntaxError as error:
+        line = error.lineno or 1
+        if PYTHON_2.match(error.msg) or PYTHON_2_LINE.match(error.text or ""):
+            remedy = "convert it with 2to3 or python-modernize first"
+            raise _UnreadableError("this is Python 2", remedy, line) from error
+        version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        reason = f"it is not valid {version}: {error.msg}"
+        raise _UnreadableError(reason, "correct the syntax", line) from error
+    except cst.ParserSyntaxError as error:
+        reason, remedy = "LibCST cannot parse this line", "write it in another way"
+        raise _UnreadableError(reason, remedy, error.raw_line) from error
+    except (MemoryError, RecursionError) as error:
+        raise _UnreadableError("expressions are nested too deep", "split them") from error
+    except ValueError as error:  # such as a null byte
+        raise _UnreadableError(f"it is not valid Python: {error}", "correct the syntax") from error
+    return tree, {node: (span.start, span.start + span.length) for node, span in spans.items()}
 
 
 def _parents(tree: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:

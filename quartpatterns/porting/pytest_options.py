@@ -52,7 +52,10 @@ def pytest_options(folder: Path, *, greenlets: bool = False) -> FileChange | Non
         path = folder / name
         if not path.is_file():
             continue
-        before = path.read_bytes()
+        try:
+            before = path.read_bytes()
+        except OSError as error:
+            raise PortError(f"{path}: {error.strerror}") from error
         text = before.decode(errors="surrogateescape")
         toml = name.endswith(".toml")
         known = _options(text, section, toml=toml)
@@ -76,10 +79,12 @@ def _options(text: str, section: str, *, toml: bool) -> dict[str, Any] | None:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
             return None
-        *parents, last = section.split(".")
-        for part in parents:
-            data = data.get(part, {})
-        found = data.get(last)
+        found: dict[str, Any] = data
+        for part in section.split("."):
+            inner: Any = found.get(part)
+            if not isinstance(inner, dict):
+                return None
+            found = {**inner}
         # The table [tool.pytest.ini_options] alone is not one with the options of pytest 9.
         return None if section == "tool.pytest" and not found else found
     parser = configparser.RawConfigParser()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import html
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,9 +27,9 @@ class PortFinding:
     """A place that a person has to look at.
 
     Attributes:
-        file: The file, relative to the project.
+        file: The file, relative to the project; empty if it is not known.
         line: The line.
-        kind: ``breaks``, ``blocks``, ``differs`` or ``skipped``.
+        kind: ``breaks``, ``blocks``, ``differs``, ``skipped`` or ``missed``.
         code: The first line of the code.
         why: What is wrong with it.
         remedy: What to write instead.
@@ -40,6 +41,11 @@ class PortFinding:
     code: str
     why: str
     remedy: str
+
+    @property
+    def place(self) -> str:
+        """The file and the line, with a colon; empty if they are not known."""
+        return f"{self.file}:{self.line}: " if self.file else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,21 @@ class FileChange:
     before: bytes | None
     after: bytes
 
+    def patch(self) -> bytes:
+        """Return a unified diff in the encoding of the file, as ``git apply`` reads it."""
+        old, new = (
+            re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (self.before or b"", self.after)
+        )
+        source = "/dev/null" if self.before is None else f"a/{self.file}"
+        lines = difflib.diff_bytes(
+            difflib.unified_diff, old, new, source.encode(), f"b/{self.file}".encode()
+        )
+        no_newline = b"\n\\ No newline at end of file\n"
+        return b"".join(line if line.endswith(b"\n") else line + no_newline for line in lines)
+
     def diff(self) -> str:
         """Return a unified diff."""
-        old = (self.before or b"").decode(errors="replace").splitlines(keepends=True)
-        new = self.after.decode(errors="replace").splitlines(keepends=True)
-        source = "/dev/null" if self.before is None else f"a/{self.file}"
-        lines = difflib.unified_diff(old, new, source, f"b/{self.file}")
-        return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+        return self.patch().decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +130,7 @@ def as_text(plan: Plan) -> Iterator[str]:
         for each in found:
             reasons.setdefault((each.why, each.remedy), []).append(each)
         for (why, remedy), places in reasons.items():
-            yield from (f"  {each.file}:{each.line}: {each.code}" for each in places)
+            yield from (f"  {each.place}{each.code}" for each in places)
             yield f"      {why}"
             yield f"      Remedy: {remedy}"
     if plan.made_async:
@@ -161,7 +175,7 @@ def as_html(plan: Plan) -> str:
             parts.append(
                 _table(
                     ("place", "code", "why", "what to write"),
-                    [(f"{e.file}:{e.line}", e.code, e.why, e.remedy) for e in found],
+                    [(e.place.rstrip(": "), e.code, e.why, e.remedy) for e in found],
                 )
             )
     if plan.made_async:

@@ -28,8 +28,10 @@ class NameRule:
         awaited: Whether a call has to be awaited.
         accepts: Whether functions that are passed to it can be asynchronous.
         views: Whether functions that are passed to it handle requests.
+        passes: The type of the last argument that these functions get.
         transparent: Whether, as a decorator, it returns a function that is called alike.
-        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on.
+        kind: What a decorator makes of a function: ``property``, ``contextmanager`` and so on. A
+            ``proxy`` stands for what the function returns, and ``middleware`` wraps applications.
         replace: The full name to import instead, in the stage ``modernise``.
         port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.
@@ -48,6 +50,7 @@ class NameRule:
     awaited: bool = False
     accepts: bool = False
     views: bool = False
+    passes: str = ""
     transparent: bool = False
     kind: str = ""
     replace: str = ""
@@ -74,6 +77,7 @@ class TypeRule:
         returns: The types of what methods return.
         accepts: Methods, whose arguments can be asynchronous functions.
         views: Methods, whose arguments are functions that handle requests.
+        passes: The types of the last argument that functions get which are passed to methods.
         async_with: Whether ``with`` becomes ``async with``.
         async_for: Whether ``for`` becomes ``async for``.
         create: A coroutine method that creates instances in place of the class.
@@ -92,6 +96,7 @@ class TypeRule:
     returns: dict[str, str] = field(default_factory=dict[str, str])
     accepts: frozenset[str] = NO_NAMES
     views: frozenset[str] = NO_NAMES
+    passes: dict[str, str] = field(default_factory=dict[str, str])
     async_with: bool = False
     async_for: bool = False
     create: str = ""
@@ -245,6 +250,8 @@ def _texts(folders: Iterable[Path], *, data: bool) -> Iterator[tuple[str, str]]:
                 yield str(path), path.read_text(encoding="utf-8")
             except OSError as error:
                 raise RuleError(f"{path}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise RuleError(f"{path}: it is not stored in UTF-8") from error
 
 
 def _rule(rule: type[Any], data: Any) -> Any:

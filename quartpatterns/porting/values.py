@@ -18,6 +18,7 @@ __all__ = [
     "FunctionInfo",
     "Instance",
     "Items",
+    "LambdaFunction",
     "Method",
     "Name",
     "ProjectClass",
@@ -72,7 +73,6 @@ class FunctionInfo:
         kinds: Decorators that matter: ``property``, ``classmethod``, ``staticmethod``,
             ``contextmanager``.
         calls, with_items, loops: The places that use it.
-        lists: The arguments of functions that iterate over a generator.
         iterations: The calls of a generator.
         escapes: The places that pass it to other code, and to which.
         peers: Functions that are called in the same place.
@@ -97,7 +97,6 @@ class FunctionInfo:
         default_factory=dict[cst.WithItem, PythonFile]
     )
     loops: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
-    lists: dict[cst.CSTNode, PythonFile] = field(default_factory=dict[cst.CSTNode, PythonFile])
     escapes: dict[cst.CSTNode, str] = field(default_factory=dict[cst.CSTNode, str])
     peers: set[FunctionInfo] = field(default_factory=set["FunctionInfo"])
 
@@ -149,10 +148,25 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the project; *instance* is what it is bound to."""
+    """A function of the project.
+
+    Attributes:
+        info: The function.
+        instance: What it is bound to.
+        given: The number of arguments that ``functools.partial`` has given it.
+    """
 
     info: FunctionInfo
     instance: Instance | None = None
+    given: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunction:
+    """A lambda. It cannot be asynchronous, and what it returns is followed."""
+
+    scope: Scope
+    node: cst.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +205,16 @@ class Closing:
 
 
 Value: TypeAlias = (
-    Name | Instance | Method | Function | ProjectClass | ProjectModule | Items | Context | Closing
+    Name
+    | Instance
+    | Method
+    | Function
+    | LambdaFunction
+    | ProjectClass
+    | ProjectModule
+    | Items
+    | Context
+    | Closing
 )
 Values: TypeAlias = frozenset[Value]
 NOTHING: Values = frozenset()

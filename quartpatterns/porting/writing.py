@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from quartpatterns.porting.report import Plan
+from quartpatterns.porting.report import FileChange, Plan
 
 __all__ = ["BACKUP", "WriteError", "write"]
 
@@ -47,7 +47,10 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
         )
     for change in plan.changes:
         path = plan.folder / change.file
-        current = path.read_bytes() if path.exists() else None
+        try:
+            current = path.read_bytes() if path.exists() else None
+        except OSError as error:
+            raise WriteError(f"{path}: {error.strerror}") from error
         if current != change.before:
             raise WriteError(f"{path} has changed since it was read: run the command again")
         for needed in (path, path.parent):
@@ -56,8 +59,7 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
     backup = None
     if state is None or state or not _has_all(plan):
         backup = _back_up(plan)
-    for change in plan.changes:
-        _replace(plan.folder / change.file, change.after)
+    _replace_all(plan)
     return backup
 
 
@@ -83,7 +85,12 @@ def _git(folder: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=GIT_TIMEOUT, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=GIT_TIMEOUT,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise WriteError(f"git {arguments[0]} failed: {error}") from error
@@ -96,11 +103,31 @@ def _back_up(plan: Plan) -> Path:
     while path.exists():
         number += 1
         path = plan.folder / BACKUP.replace(".zip", f"-{number}.zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for change in plan.changes:
-            if change.before is not None:
-                archive.writestr(change.file, change.before)
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for change in plan.changes:
+                if change.before is not None:
+                    archive.writestr(change.file, change.before)
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror}") from error
     return path
+
+
+def _replace_all(plan: Plan) -> None:
+    """Write all files, or none."""
+    done: list[FileChange] = []
+    try:
+        for change in plan.changes:
+            _replace(plan.folder / change.file, change.after)
+            done.append(change)
+    except OSError as error:
+        failed = plan.folder / plan.changes[len(done)].file
+        for change in done:
+            if change.before is None:
+                (plan.folder / change.file).unlink()
+            else:
+                _replace(plan.folder / change.file, change.before)
+        raise WriteError(f"{failed}: {error.strerror}") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -239,6 +239,7 @@ def _is_small(path: str) -> bool:
 async def _respond(file: _SmallFile, options: dict[str, Any]) -> FaithfulResponse:
     cls = _response_class()
     response = cls(file.content)
+    response.direct_passthrough = True
     # They have been checked: Headers(...) would check each of them again.
     response.headers._list[:] = file.headers
     if (max_age := options["max_age"]) is not None:
@@ -272,7 +273,9 @@ def _call(
 def _convert(made: WerkzeugResponse) -> FaithfulResponse:
     # An ASGI server adds the date itself.
     made.headers.remove("Date")
-    return _response_class().force_type(made)
+    response = _response_class().force_type(made)
+    response.direct_passthrough = True
+    return response
 
 
 def _response_class() -> type[FaithfulResponse]:

@@ -288,9 +288,12 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
     Attributes:
         send_timeout: The seconds after which a client that takes nothing of a stream is cut off.
             ``...`` means the setting ``STREAM_SEND_TIMEOUT``, ``None`` no limit.
+        direct_passthrough: Whether the body is a file of ``send_file``, as in Flask. Functions that
+            change bodies leave such a response as it is. ``get_data`` reads it nevertheless.
     """
 
     send_timeout: float | timedelta | EllipsisType | None = ...
+    direct_passthrough = False
 
     def __init__(
         self,
@@ -299,7 +302,10 @@ class FaithfulResponse(ConditionalResponse, ResponseJSON, ResponseData, CloseCal
         headers: Any = None,
         mimetype: str | None = None,
         content_type: str | None = None,
+        direct_passthrough: bool = False,
     ) -> None:
+        if direct_passthrough:
+            self.direct_passthrough = True
         kind = type(response)
         if (
             kind not in USUAL_TYPES

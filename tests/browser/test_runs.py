@@ -93,7 +93,24 @@ async def test_cancel(browser: Browser, gallery_url: str) -> None:
             await expect(panels).to_have_count(left, timeout=WAIT)
 
 
-PAGES = ("/gallery/queue", "/gallery/favicon/runs", "/gallery/flashing/beside")
+async def test_form_beside(visit: Visit) -> None:
+    """An original without a page: one form sends the same text to both applications."""
+    page = await visit.open("/gallery/requestchecksum/beside")
+    await page.get_by_label("A text").fill("the same")
+    answers = []
+    for name in ("Flask", "Quart"):
+        await page.get_by_role("button", name=f"Send to {name}").click()
+        answer = page.frame_locator(f"iframe[name={name.lower()}]").locator("body")
+        await expect(answer).to_have_text(re.compile("^Hash was: [0-9a-f]{40}$"), timeout=WAIT)
+        answers.append(await answer.text_content())
+    assert answers[0] == answers[1]
+    assert await fits(page)
+
+
+PAGES = (
+    *("/gallery/queue", "/gallery/favicon/runs"),
+    *("/gallery/flashing/beside", "/gallery/requestchecksum/beside"),
+)
 SCHEMES = {"light": SIZES["desk"], "dark": SIZES["phone"]}
 
 

@@ -20,6 +20,8 @@ from quartpatterns.cli import main
 from quartpatterns.compare.processes import Process, StartError, accepts, free_port
 from quartpatterns.compare.pytest_plugin import AssertParity
 from quartpatterns.deployment import parse_settings
+from quartpatterns.gallery.metrics import metrics_text
+from quartpatterns.gallery.settings import SETTINGS
 from tests.docs.pages import blocks
 from tests.written import Write
 
@@ -100,6 +102,23 @@ def known_settings() -> set[str]:
     for declared in all_declarations().values():
         found |= {*declared, *declared.instead}
     return found
+
+
+def test_gallery_metrics() -> None:
+    """docs/gallery.md has each metric of the gallery."""
+    shown = re.findall(r"^# TYPE (quartpatterns_\w+) (\w+)", metrics_text([]).decode(), re.M)
+    # The client also adds a gauge with the time at which each counter or histogram began.
+    names = {name for name, _ in shown if not name.endswith("_created")}
+    described = set(re.findall(r"`(quartpatterns_\w+)`", (DOCS / "gallery.md").read_text()))
+    assert described == names
+
+
+def test_gallery_variables() -> None:
+    """The page names settings that exist, and `serve --help` has the variable of each."""
+    variables = {f"QUARTPATTERNS_{key.removeprefix('GALLERY_')}" for key in SETTINGS}
+    assert set(re.findall(r"GALLERY_\w+", (DOCS / "gallery.md").read_text())) <= SETTINGS.keys()
+    shown = CliRunner().invoke(main, ["serve", "--help"]).output
+    assert variables <= set(re.findall(r"\bQUARTPATTERNS_\w+", shown))
 
 
 # What is written like a setting and is an environment variable.

@@ -15,6 +15,7 @@ from docs.extension import lists
 from docs.extension.repository import ROOT
 from quartpatterns._shared.settings_of import all_declarations
 from quartpatterns.cli import main
+from quartpatterns.gallery.settings import SETTINGS as GALLERY_SETTINGS
 
 
 def commands(command: click.Command, context: click.Context) -> Iterator[list[str]]:
@@ -50,6 +51,13 @@ def test_settings() -> None:
     declared = {key for one in all_declarations().values() for key in one}
     assert declared <= set(described)
     assert len(described) == len(set(described))
+
+
+def test_gallery_settings() -> None:
+    """Each setting of the gallery is described, with its default."""
+    text = lists.gallery_settings()
+    assert re.findall(r"^:::\{confval\} (\w+)$", text, re.M) == list(GALLERY_SETTINGS)
+    assert ":type: a whole number of bytes or None\n:default: `2147483648`" in text
 
 
 def test_refused_settings() -> None:

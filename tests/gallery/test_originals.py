@@ -76,7 +76,7 @@ async def test_every_original(settings: dict[str, Any]) -> None:
     async with app.test_app():
         for pattern in catalog.PATTERNS:
             page = first_page(pattern.name)
-            if pattern.name in ("tasks", "singlepageapplications") or page is None:
+            if pattern.name == "tasks" or page is None:
                 continue
             status, text = await get(app, f"{pattern.name}/{page}")
             assert (pattern.name, status) == (pattern.name, 200)
@@ -95,6 +95,23 @@ async def test_every_original(settings: dict[str, Any]) -> None:
         assert (await get(app, "nothing/"))[0] == 404
 
 
+@pytest.mark.parametrize("root_path", ["", "/demo"])
+async def test_single_page(root_path: str, settings: dict[str, Any]) -> None:
+    """The index of the original has its mount as its base, also on a client route."""
+    app = originals(settings)
+    mount = f"{root_path}{MOUNT}/singlepageapplications/"
+    async with app.test_app():
+        for path in ("", "settings/profile", "app/style.css"):
+            response = await app.test_client().get(
+                f"{mount}{path}", headers=BROWSER, scope_base={"root_path": root_path}
+            )
+            is_index = not path.startswith("app/")
+            assert response.status_code == 200
+            text = await response.get_data(as_text=True)
+            assert (f'<base href="{mount}">' in text) == is_index
+            assert ("ETag" in response.headers) != is_index
+
+
 @pytest.mark.parametrize(
     ("pattern", "change", "remedy"),
     [
@@ -102,7 +119,6 @@ async def test_every_original(settings: dict[str, Any]) -> None:
         ("mongodb", {"MONGODB_URL": f"mongodb://127.0.0.1:{free_port()}"}, "does not respond"),
         ("sqlalchemy", {"SQLALCHEMY_DATABASE_URI": None}, "Set DATABASE_URL"),
         ("tasks", {}, "Set REDIS_URL"),
-        ("singlepageapplications", {}, "only works at the root"),
         ("tasks", {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}, "does not respond"),
     ],
 )

@@ -22,7 +22,7 @@ from quart import Quart
 
 from quartpatterns.gallery import originals, run_process, runs
 from quartpatterns.gallery.pages import pages
-from quartpatterns.gallery.results import Run, change_state, db
+from quartpatterns.gallery.results import Kind, Run, add_run, change_state, db, now
 from quartpatterns.gallery.run_output import Progress
 from quartpatterns.gallery.settings import GallerySettings
 from quartpatterns.gallery.worker import create_app as create_worker
@@ -261,6 +261,25 @@ async def test_results(name: str, app: Quart, settings: dict[str, Any], command:
     assert not any(map(os.path.exists, command.folders()))
 
 
+async def test_charts(app: Quart) -> None:
+    """Two results of a kind are drawn, above the table of all."""
+    for id in (1, 2):
+        summaries: dict[Kind, Any] = {
+            "parity": {"cases": 21, "passed": 22 - id},
+            "bench": {"cases": 1, "ratio": 0.5 * id},
+        }
+        charts = re.findall(r"<svg.*?</svg>", await page(app, "/gallery/flashing/runs"), re.S)
+        assert charts == []  # one result is no line
+        async with app.app_context():
+            for kind, summary in summaries.items():
+                run = await add_run(kind, "flashing", limit=5)
+                assert run
+                await change_state(run.id, "queued", "passed", ended=now(), summary=summary)
+    parity, bench = re.findall(r"<svg.*?</svg>", await page(app, "/gallery/flashing/runs"), re.S)
+    assert re.findall("<title>(.*?),", parity) == ["21 of 21 cases", "20 of 21 cases"]
+    assert re.findall("<title>(.*?),", bench) == ["×0.50", "×1.00"]
+
+
 async def test_one_at_a_time(settings: dict[str, Any], command: Command) -> None:
     """With two server processes, two workers and many requests at once, one runs after another.
 
@@ -443,6 +462,34 @@ async def test_time_limit(settings: dict[str, Any], command: Command) -> None:
         await eventually(has_state(app, "error"))
     assert "stopped after 0.5 seconds" in await page(app, path)
     assert not command.processes()
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(256 * 1024**2, id="limited"),
+        pytest.param(None, id="unlimited", marks=pytest.mark.slow),
+    ],
+)
+async def test_memory_limit(limit: int | None, settings: dict[str, Any], command: Command) -> None:
+    """A process of a run that allocates too much ends, and the page names the limit."""
+    settings["GALLERY_RUN_MEMORY"] = limit
+    code = f"found = bytearray(2**30)\nprint({json.dumps(PASSED)!r})\n"
+    (command.folder / "command.py").write_text(code)
+    app = create_app(settings)
+    async with working(settings):
+        path = await start(app)
+        await eventually(has_state(app, "error" if limit else "passed"))
+    message = "a process needed more than 268,435,456 bytes of memory"
+    assert (message in await page(app, path)) == bool(limit)
+
+
+def test_smallest_memory() -> None:
+    """A limit with which no run could start is refused."""
+    app = FaithfulQuart("gallery")
+    app.config["GALLERY_RUN_MEMORY"] = 1_000
+    with pytest.raises(ValueError, match="GALLERY_RUN_MEMORY must be a whole number of bytes, "):
+        GallerySettings(app)
 
 
 @pytest.mark.slow

@@ -63,12 +63,8 @@ CASES = {
         "def parts():\n    yield helper('a')\n    return 1\n",
         ("breaks", 2, "parts() cannot be an asynchronous generator", "return no value"),
     ),
-    "an item of an asynchronous generator": (
+    "a step of an asynchronous generator": (
         "def parts():\n    yield helper('a')\n\n\ndef text():\n    return next(parts())\n",
-        ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
-    ),
-    "items of an asynchronous generator": (
-        "def parts():\n    yield helper('a')\n\n\ndef text():\n    return [1, *parts()]\n",
         ("breaks", 5, "parts() is an asynchronous generator now", "async for"),
     ),
     "a generator that yields from an asynchronous one": (

@@ -410,6 +410,224 @@ PAIRS = {
             return await asyncio.gather(*[title(name) for name in names], *[title("a")])
         """,
     ),
+    "the items of generators": (
+        """
+        def parts(n):
+            for _ in range(n):
+                yield render_template("a")
+
+        def text():
+            first, *rest = parts(2)
+            all = ", ".join(parts(1)), [*parts(2)]
+            return dict(enumerate(parts(3)))
+        """,
+        """
+        async def parts(n):
+            for _ in range(n):
+                yield await render_template("a")
+
+        async def text():
+            first, *rest = [each async for each in parts(2)]
+            all = ", ".join([each async for each in parts(1)]), [*[each async for each in parts(2)]]
+            return dict(enumerate([each async for each in parts(3)]))
+        """,
+    ),
+    "lambdas that return what is called": (
+        """
+        from functools import partial
+
+        def checked(view, name):
+            def inner(*args):
+                return view(*args) if name in request.form else ""
+            return inner
+
+        def needs(name):
+            return lambda view: checked(view, name)
+
+        @app.post("/")
+        @needs("a")
+        def index():
+            return "a"
+
+        show = partial(render_template, title="a")
+        page = partial(checked, name="b")(index)
+
+        def both():
+            return show("a.html"), page()
+        """,
+        """
+        from functools import partial
+
+        def checked(view, name):
+            async def inner(*args):
+                return await view(*args) if name in await request.form else ""
+            return inner
+
+        def needs(name):
+            return lambda view: checked(view, name)
+
+        @app.post("/")
+        @needs("a")
+        async def index():
+            return "a"
+
+        show = partial(render_template, title="a")
+        page = partial(checked, name="b")(index)
+
+        async def both():
+            return await show("a.html"), await page()
+        """,
+    ),
+    "functions in collections": (
+        """
+        shows, after = {}, []
+
+        def register(name):
+            def decorator(function):
+                shows[name] = function
+                after.append(function)
+                return function
+            return decorator
+
+        @register("page")
+        def page():
+            return render_template("a.html")
+
+        app.extensions["page"] = page
+
+        @app.get("/")
+        def index():
+            for function in after:
+                function()
+            shows.get("text", page)()
+            current_app.extensions["page"]()
+            return shows[request.args["name"]]()
+        """,
+        """
+        shows, after = {}, []
+
+        def register(name):
+            def decorator(function):
+                shows[name] = function
+                after.append(function)
+                return function
+            return decorator
+
+        @register("page")
+        async def page():
+            return await render_template("a.html")
+
+        app.extensions["page"] = page
+
+        @app.get("/")
+        async def index():
+            for function in after:
+                await function()
+            await shows.get("text", page)()
+            await current_app.extensions["page"]()
+            return await shows[request.args["name"]]()
+        """,
+    ),
+    "the proxy and cleanups of test cases": (
+        """
+        import unittest
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)
+
+        class Tests(unittest.TestCase):
+            def setUp(self):
+                context = app.app_context()
+                context.push()
+                self.addCleanup(context.pop)
+                self.addCleanup(print)
+        """,
+        """
+        import unittest
+        from quartpatterns.subclassing import ProxyFix
+
+        app.asgi_app = ProxyFix(app.asgi_app, x_for=1)
+
+        class Tests(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                context = app.app_context()
+                await context.push()
+                self.addAsyncCleanup(context.pop)
+                self.addCleanup(print)
+        """,
+    ),
+    "uploads": (
+        """
+        @app.post("/")
+        def upload():
+            for file in request.files.getlist("a"):
+                file.save("a")
+            for name, file in request.files.items():
+                file.save(name)
+            request.files["b"].save("b")
+            return request.files.get("c").filename
+        """,
+        """
+        @app.post("/")
+        async def upload():
+            for file in (await request.files).getlist("a"):
+                await file.save("a")
+            for name, file in (await request.files).items():
+                await file.save(name)
+            await (await request.files)["b"].save("b")
+            return (await request.files).get("c").filename
+        """,
+    ),
+    "what hooks and class-based views get": (
+        """
+        from flask import after_this_request
+        from flask.views import MethodView
+
+        def checked(view):
+            def inner(**kwargs):
+                return view(**kwargs)
+            return inner
+
+        class Page(MethodView):
+            decorators = [checked]
+
+            def get(self):
+                @after_this_request
+                def sign(response):
+                    response.data += b"a"
+                    return response
+                return "a"
+
+        @app.after_request
+        def sign(response):
+            response.headers["X-Size"] = str(len(response.data))
+            return response
+        """,
+        """
+        from quartpatterns.subclassing.names import after_this_request
+        from quartpatterns.subclassing.names.views import MethodView
+
+        def checked(view):
+            async def inner(**kwargs):
+                return await view(**kwargs)
+            return inner
+
+        class Page(MethodView):
+            decorators = [checked]
+
+            async def get(self):
+                @after_this_request
+                async def sign(response):
+                    response.data = await response.data + b"a"
+                    return response
+                return "a"
+
+        @app.after_request
+        async def sign(response):
+            response.headers["X-Size"] = str(len(await response.data))
+            return response
+        """,
+    ),
     "generator expressions in others": (
         """
         def check(name):

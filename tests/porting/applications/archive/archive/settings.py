@@ -1,0 +1,3 @@
+SECRET_KEY = "dev"
+MAX_CONTENT_LENGTH = 10_000
+FOLDER = "uploads"
