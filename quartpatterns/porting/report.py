@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from quartpatterns.porting.requirements import new_requirements
+
 __all__ = ["FileChange", "PortFinding", "MadeAsync", "Plan", "as_html", "as_json", "as_text"]
 
 KINDS = {
@@ -108,6 +110,11 @@ class Plan:
         return replace(self, findings=(*self.findings, *findings))
 
     @property
+    def requirements(self) -> list[str]:
+        """What the changed files need to be installed, as in ``requirements.txt``."""
+        return new_requirements(self.changes)
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
         return not self.changes and not any(each.kind == "breaks" for each in self.findings)
@@ -120,6 +127,8 @@ def as_text(plan: Plan) -> Iterator[str]:
         f"{plan.stage}: {plan.files} Python files, {len(plan.changes) - new} change, {new} new,"
         f" {len(plan.made_async)} functions become asynchronous"
     )
+    if plan.requirements:
+        yield f"to install: {' '.join(plan.requirements)}"
     for kind, explanation in KINDS.items():
         found = [each for each in plan.findings if each.kind == kind]
         if not found:
@@ -151,6 +160,7 @@ def as_json(plan: Plan) -> str:
             {"file": change.file, "new": change.before is None, "diff": change.diff()}
             for change in plan.changes
         ],
+        "requirements": plan.requirements,
         "findings": [asdict(each) for each in plan.findings],
         "made_async": [asdict(each) for each in plan.made_async],
     }
@@ -168,6 +178,8 @@ def as_html(plan: Plan) -> str:
         f"<h1>Port of {html.escape(plan.folder.resolve().name)}</h1>",
         f"<p>{html.escape(next(as_text(plan)))}</p>",
     ]
+    if plan.requirements:
+        parts.append(f"<p>To install: {html.escape(' '.join(plan.requirements))}</p>")
     for kind, explanation in KINDS.items():
         found = [each for each in plan.findings if each.kind == kind]
         if found:

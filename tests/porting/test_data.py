@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from quartpatterns.porting import make_plan
+from quartpatterns.porting.report import as_text
 from tests.porting.ported import port, ported, written
 
 HEAD = "from flask import Flask\n"
@@ -114,6 +115,25 @@ def test_pair(tmp_path: Path, name: str) -> None:
     assert rest.removeprefix("import asyncio\n") == after
     assert ("import asyncio\n" in text) == ("asyncio.sleep" in text)
     assert not make_plan(tmp_path, "data").changes
+
+
+def test_requirements(tmp_path: Path) -> None:
+    """The report names what the new imports need."""
+    text = """
+    import requests, sqlite3
+
+    app = Flask(__name__)
+
+    @app.get("/")
+    def index():
+        sqlite3.connect("a").execute("SELECT 1")
+        return requests.get("http://a").text
+    """
+    files = {"app.py": HEAD + _dedented(text), "test_app.py": "def test_index(): pass\n"}
+    plan = make_plan(written(tmp_path, files), "data")
+    assert plan.requirements == ["quartpatterns[sqlite3]", "niquests", "pytest-asyncio"]
+    assert "to install: quartpatterns[sqlite3] niquests pytest-asyncio" in as_text(plan)
+    assert make_plan(tmp_path, "modernise").requirements == []
 
 
 def test_stage_async_leaves_data(tmp_path: Path) -> None:
