@@ -386,7 +386,9 @@ class Evaluator:
             return self.attributes.external_name(f"{module}.{name}")
         scope = self.scopes[source.tree]
         values = self.flow.read((scope, name))
-        if submodule and (name not in scope.names or name in scope.star_names):
+        # `from . import db` in a package binds the name that it looks for.
+        unbound = name not in scope.names or name in scope.star_names
+        if submodule and (source is file or unbound):
             values |= {ProjectModule(submodule)}
         return values
 
@@ -494,12 +496,15 @@ class Evaluator:
             self._unknown_owners[node] = scope, self.flow.unit
             if node in self._guessed:
                 found.add(Method("flask.Flask", node.attr.value))
-        if owners:
-            self.result.unknown.pop(node, None)
-        else:
-            self.result.unknown[node] = scope.file
         for owner in owners:
             found |= self.attributes.of(owner, node.attr.value, node, scope)
+        # Of an object of the project, it may come from a base class that nobody knows.
+        if not found and all(
+            isinstance(owner, Instance) and isinstance(owner.type, ClassInfo) for owner in owners
+        ):
+            self.result.unknown[node] = scope.file
+        else:
+            self.result.unknown.pop(node, None)
         return frozenset(found)
 
     def _eval_await(self, node: cst.Await, scope: Scope) -> Values:
@@ -632,7 +637,10 @@ class Evaluator:
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)
                 if rule and rule.returns:
-                    found.add(Instance(rule.returns))
+                    kind = rule.returns
+                    if self.result.lazy:  # An argument of this type is db.session.
+                        kind = kind.replace("sqlalchemy.Sync", "sqlalchemy.")
+                    found.add(Instance(kind))
         return frozenset(found)
 
 

@@ -52,7 +52,9 @@ class ForkedPytest:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps([str(folder), arguments, self._traced]) + "\n")
         self._process.stdin.flush()
-        code, output = json.loads(self._process.stdout.readline())
+        answer = self._process.stdout.readline()
+        assert answer, f"the process that runs pytest ended with {self._process.wait()}"
+        code, output = json.loads(answer)
         return TestsRun(code, output)
 
     def __exit__(self, *error: object) -> None:
@@ -65,7 +67,6 @@ def _serve() -> None:
 
     import quartpatterns.subclassing.names.testing  # noqa: F401
 
-    sys.dont_write_bytecode = True  # Two versions of a file may have the same size and time.
     for line in sys.stdin:
         folder, arguments, traced = json.loads(line)
         with tempfile.TemporaryFile() as output:

@@ -19,8 +19,8 @@ from tests.porting.forked_pytest import ForkedPytest
 from tests.porting.ported import port
 
 APPLICATIONS = Path(__file__).parent / "applications"
-NAMES = ("bulletin", "stock")
-PASSED = re.compile(r"(\d+ passed)(, \d+ warnings?)? in ")
+NAMES = ("archive", "bulletin", "greetings", "stock")
+PASSED = re.compile(r"(\d+ passed)\b.* in ")
 # What the port adds to a line, and takes away where a value is awaited once.
 ADDED = re.compile(rb"\b(?:await|async) |\brequest[._]|[()\[\]]")
 # Lines that the port writes anew.

@@ -405,7 +405,7 @@ def test_24_000_lines(tmp_path: Path) -> None:
     files = {"shop/__init__.py": APP, "shop/module0.py": FIRST}
     for number in range(1, 61):
         text = MODULE.format(number=number, previous=number - 1)
-        text += "".join(VIEW.format(number=number, view=view) for view in range(19))
+        text += "".join(VIEW.format(number=number, view=view) for view in range(22))
         files[f"shop/module{number}.py"] = text
     written(tmp_path, files)
     lines = sum(text.count("\n") for text in files.values())

@@ -15,8 +15,8 @@ def fresh():
     counts.clear()
 
 
-@pytest.fixture(name="client")
-def client_fixture():
+@pytest.fixture
+def client():
     with app.test_client() as client:
         yield client
 

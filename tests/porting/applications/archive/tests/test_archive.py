@@ -9,7 +9,7 @@ from unittest import mock
 from archive import app
 from archive.api import sent_json
 from archive.storage import Storage, UploadError
-from flask import g, session
+from flask import g, request, session
 
 
 class ArchiveTestCase(unittest.TestCase):
@@ -40,12 +40,6 @@ class ArchiveTestCase(unittest.TestCase):
 
 
 class PageTests(ArchiveTestCase):
-    def setUp(self):
-        super().setUp()
-        self.context = app.test_request_context("/?name=x")
-        self.context.push()
-        self.addCleanup(self.context.pop)
-
     def test_index(self):
         rv = self.client.get("/")
         assert b"Visit 1" in rv.data
@@ -70,7 +64,7 @@ class PageTests(ArchiveTestCase):
             rv = self.upload("d")
             self.assertEqual((rv.status_code, rv.data[:20]), (409, b"<p>There are 3 files"))
         rv = self.upload("large", b"x" * 20_000)
-        assert (rv.status_code, rv.data) == (413, b"At most 10 kB.")
+        assert (rv.status_code, rv.data) == (413, b"At most 10 kB.<!-- archive -->")
 
     def test_download(self):
         with self.uploaded("a.txt") as [path]:
@@ -97,8 +91,9 @@ class PageTests(ArchiveTestCase):
             self.check_answer("/api/count", 200, '{"count":0}')
 
     def test_context(self):
-        from flask import request
-
+        context = app.test_request_context("/?name=x")
+        context.push()
+        self.addCleanup(context.pop)
         self.assertEqual(request.args["name"], "x")
 
 
