@@ -15,6 +15,7 @@ import libcst as cst
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.replacing import Replacement
 from quartpatterns.porting.rules import NameRule, Rules
+from quartpatterns.porting.scopes import function_of
 from quartpatterns.porting.values import (
     ClassInfo,
     Function,
@@ -24,6 +25,7 @@ from quartpatterns.porting.values import (
     Method,
     Name,
     ProjectClass,
+    Scope,
     Values,
 )
 
@@ -447,6 +449,15 @@ class Analysis:
             elif isinstance(base, ProjectClass):
                 found |= self.external_bases(base.info)
         return found
+
+    def use_session(self, scope: Scope) -> None:
+        """Note a use of ``db.session``, which needs the event loop.
+
+        A synchronous test has none. Other functions run where their caller does.
+        """
+        info = function_of(scope)
+        if self.lazy and scope.file.is_test and info is not None and not info.decorator:
+            self.make_async(info, "db.session needs the event loop")
 
     def note_difference(
         self, node: cst.CSTNode, file: PythonFile, name: str, rule: NameRule

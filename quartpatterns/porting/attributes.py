@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from quartpatterns.porting.models import ENTITY, MODEL
+from quartpatterns.porting.models import ENTITY, FACTORY, MODEL, SESSION
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import (
     NOTHING,
@@ -132,6 +132,8 @@ class Attributes:
                 found.add(Method(type_name, name))
             if rule.open:
                 found |= self.flow.read((type_name, name))
+        if Instance(SESSION) in found or (type_name == FACTORY and found):
+            self.result.use_session(scope)
         if type_name == ENTITY:
             for model in self.flow.read(MODEL):
                 if isinstance(model, ProjectClass):

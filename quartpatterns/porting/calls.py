@@ -242,8 +242,12 @@ class Calls:
         self, info: ClassInfo, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope
     ) -> Values:
         instance = Instance(info)
+        made: set[Value] = set()
         for base in self.result.external_bases(info):
             for rule in self.rules.type_rules(base):
+                if "__new__" in rule.returns:  # A factory makes objects of another class.
+                    self.result.use_session(scope)
+                    made.add(Instance(rule.returns["__new__"]))
                 if rule.create and not isinstance(scope.file.parents.get(node), cst.Await):
                     self.result.creations[node] = rule.create
                     self.result.await_(node, scope.file, f"{info.node.name.value}.{rule.create}()")
@@ -251,7 +255,7 @@ class Calls:
             if isinstance(value, Function):
                 value.info.calls[node] = scope.file
                 self.bind(Function(value.info, instance), arguments)
-        return frozenset({instance})
+        return frozenset(made) or frozenset({instance})
 
     def _call_method(
         self, method: Method, node: cst.Call, arguments: list[tuple[Values, cst.Arg]], scope: Scope

@@ -443,12 +443,15 @@ class Evaluator:
     def _eval_attribute(self, node: cst.Attribute, scope: Scope) -> Values:
         found: set[Value] = set()
         owners = self.evaluate(node.value, scope)
-        if owners:
-            self.result.unknown.pop(node, None)
-        else:
-            self.result.unknown[node] = scope.file
         for owner in owners:
             found |= self.attributes.of(owner, node.attr.value, node, scope)
+        # Of an object of the project, it may come from a base class that nobody knows.
+        if not found and all(
+            isinstance(owner, Instance) and isinstance(owner.type, ClassInfo) for owner in owners
+        ):
+            self.result.unknown[node] = scope.file
+        else:
+            self.result.unknown.pop(node, None)
         return frozenset(found)
 
     def _eval_await(self, node: cst.Await, scope: Scope) -> Values:
@@ -576,7 +579,10 @@ class Evaluator:
             elif isinstance(value, Name):
                 rule = self.rules.names.get(value.name)
                 if rule and rule.returns:
-                    found.add(Instance(rule.returns))
+                    kind = rule.returns
+                    if self.result.lazy:  # An argument of this type is db.session.
+                        kind = kind.replace("sqlalchemy.Sync", "sqlalchemy.")
+                    found.add(Instance(kind))
         return frozenset(found)
 
 

@@ -12,15 +12,26 @@ import libcst as cst
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.rules import Rules
 
-__all__ = ["ENTITY", "EXTENSION", "MODEL", "MODELS", "WAIT", "loads_lazily", "relationships"]
+__all__ = [
+    "ENTITY",
+    "EXTENSION",
+    "MODEL",
+    "MODELS",
+    "SESSION",
+    "WAIT",
+    "loads_lazily",
+    "relationships",
+]
 
 ENTITY = "sqlalchemy.Entity"
 """The type of an object of any model, and of a collection of some."""
 EXTENSION = "flask_sqlalchemy.SQLAlchemy"
+FACTORY = "factory.Factory"
 MODEL = "flask_sqlalchemy.Model"
 MODELS = {MODEL, "flask_login.UserMixin"}
 """Classes whose subclasses are models: also those of users that are stored in another way."""
 QUERY = "sqlalchemy.Query"
+SESSION = "sqlalchemy.Session"
 WAIT = "flask_sqlalchemy.wait_in_greenlet"
 
 

@@ -146,6 +146,26 @@ PAIRS = {
             return "".join(each.label() for each in users)
         """,
     ),
+    "annotations": (
+        """
+        from flask_sqlalchemy.session import Session
+        from sqlalchemy import orm
+
+
+        def save(session: Session, other: orm.Session):
+            session.commit()
+            other.flush()
+        """,
+        """
+        from quartpatterns.sqlalchemy import Session
+        from sqlalchemy import orm
+
+
+        async def save(session: Session, other: orm.Session):
+            await session.commit()
+            await other.flush()
+        """,
+    ),
     "code that cannot await": (
         """
         class Report:
@@ -360,53 +380,94 @@ def test_methods_of_a_base(tmp_path: Path) -> None:
     assert "return await cls(**values).save()" in (tmp_path / "shop/database.py").read_text()
 
 
-def findings(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
-    written(tmp_path, {"app.py": HEAD + textwrap.dedent(text)})
-    return [(each.kind, each.code, each.why) for each in make_plan(tmp_path, "data").findings]
+def test_tests_without_await(tmp_path: Path) -> None:
+    """A test that uses ``db.session``, or a factory that does, needs the event loop."""
+    test = """
+        import pytest
+        from app import User, db
+        from factory.alchemy import SQLAlchemyModelFactory
+
+        class UserFactory(SQLAlchemyModelFactory):
+            class Meta:
+                model = User
+                sqlalchemy_session = db.session
+
+        @pytest.fixture
+        def user():
+            return UserFactory()
+
+        def test_label(user):
+            assert user.label() == "1"
+
+        def test_new():
+            db.session.add(User(id=1))
+
+        def test_created():
+            assert UserFactory.create().label() == "1"
+
+        def test_save(user):
+            user.save()
+            UserFactory.create().save()
+        """
+    written(tmp_path, {"app.py": HEAD, "test_app.py": test})
+    port(tmp_path, "data")
+    text = (tmp_path / "test_app.py").read_text()
+    assert "async def user(" in text
+    assert "\ndef test_label(" in text
+    assert "async def test_new(" in text
+    assert "async def test_created(" in text
+    assert "    await user.save()\n    await UserFactory.create().save()\n" in text
+    assert not make_plan(tmp_path, "data").changes
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "why"),
-    [
-        ('app.config["SQLALCHEMY_POOL_SIZE"] = 5', "breaks", "POOL_SIZE is not supported"),
-        ("class Config:\n    SQLALCHEMY_ECO = True", "breaks", "SQLALCHEMY_ECO is unknown"),
-        ("app.config.update(SQLALCHEMY_ECO=True)", "breaks", "SQLALCHEMY_ECO is unknown"),
-        ('SETTINGS = {"SQLALCHEMY_POOL_SIZE": 1}', "breaks", "POOL_SIZE is not supported"),
-        ('URL = "mysql+pymysql://localhost/a"', "breaks", "pymysql blocks"),
-        ("names = lambda: User.query.all()", "differs", "a lambda cannot use await"),
-        ("class A:\n    users = User.query.all()", "breaks", "the body of a class cannot"),
-        ("engine = db.get_engine()", "breaks", "get_engine"),
-        ("from flask_sqlalchemy import BindMixin", "breaks", "BindMixin"),
-        ("def touch(user):\n    user.save()", "differs", "User.save() is asynchronous now"),
-        ("def f():\n    User.query.values(User.id)", "breaks", "values"),
-        (
-            "from flask_admin.contrib.sqla import ModelView\nclass Users(ModelView):\n    pass",
-            "differs",
-            "flask_admin.contrib.sqla.ModelView differs",
-        ),
-        ("import library\ndef f():\n    library.use(db.session)", "breaks", "library.use()"),
-        ("def f():\n    db.inspect(db.engine)", "breaks", "inspect"),
-        ("from flask_migrate import Migrate\nMigrate(app, db)", "differs", "Migrate() differs"),
-    ],
-)
-def test_finding(tmp_path: Path, text: str, kind: str, why: str) -> None:
-    [found] = findings(tmp_path, text)
-    assert found[0] == kind
-    assert why in found[2]
+FOUND = [
+    ('app.config["SQLALCHEMY_POOL_SIZE"] = 5', "breaks", "POOL_SIZE is not supported"),
+    ("class Config:\n    SQLALCHEMY_ECO = True", "breaks", "SQLALCHEMY_ECO is unknown"),
+    ("app.config.update(SQLALCHEMY_ECO=True)", "breaks", "SQLALCHEMY_ECO is unknown"),
+    ('SETTINGS = {"SQLALCHEMY_POOL_SIZE": 1}', "breaks", "POOL_SIZE is not supported"),
+    ('URL = "mysql+pymysql://localhost/a"', "breaks", "pymysql blocks"),
+    ("names = lambda: User.query.all()", "differs", "a lambda cannot use await"),
+    ("class A:\n    users = User.query.all()", "breaks", "the body of a class cannot"),
+    ("engine = db.get_engine()", "breaks", "get_engine"),
+    ("from flask_sqlalchemy import BindMixin", "breaks", "BindMixin"),
+    ("def touch(user):\n    user.save()", "differs", "User.save() is asynchronous now"),
+    ("def f():\n    User.query.values(User.id)", "breaks", "values"),
+    (
+        "from library import Base\nclass A(Base):\n    pass\ndef f():\n    A().save()",
+        "differs",
+        "User.save() is asynchronous now",
+    ),
+    ("from webtest import TestApp\nclient = TestApp(app)", "differs", "TestApp"),
+    (
+        "from flask_admin.contrib.sqla import ModelView\nclass Users(ModelView):\n    pass",
+        "differs",
+        "flask_admin.contrib.sqla.ModelView differs",
+    ),
+    ("import library\ndef f():\n    library.use(db.session)", "breaks", "library.use()"),
+    ("def f():\n    db.inspect(db.engine)", "breaks", "inspect"),
+    ("from flask_migrate import Migrate\nMigrate(app, db)", "differs", "Migrate() differs"),
+]
+NOT_FOUND = [
+    'app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+asyncpg://localhost/a"',
+    'app.config["SQLALCHEMY_ECHO"] = True',
+    'import os\nURL = os.environ["SQLALCHEMY_TEST_URL"]',
+    "def touch(user):\n    user.label()",
+    "db.event.listen(db.session, 'before_commit', print)",
+]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        'app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+asyncpg://localhost/a"',
-        'app.config["SQLALCHEMY_ECHO"] = True',
-        'import os\nURL = os.environ["SQLALCHEMY_TEST_URL"]',
-        "def touch(user):\n    user.label()",
-        "db.event.listen(db.session, 'before_commit', print)",
-    ],
-)
-def test_no_finding(tmp_path: Path, text: str) -> None:
-    assert not findings(tmp_path, text)
+def test_findings(tmp_path: Path) -> None:
+    """Each text has one finding, in this order."""
+    written(tmp_path, {"app.py": HEAD + "\n\n".join([text for text, _, _ in FOUND])})
+    found = make_plan(tmp_path, "data").findings
+    assert [each.kind for each in found] == [kind for _, kind, _ in FOUND]
+    for each, (_, _, why) in zip(found, FOUND, strict=True):
+        assert why in each.why
+
+
+def test_no_findings(tmp_path: Path) -> None:
+    written(tmp_path, {"app.py": HEAD + "\n\n".join(NOT_FOUND)})
+    assert not make_plan(tmp_path, "data").findings
 
 
 def test_sessions_without_the_extension(tmp_path: Path) -> None:
