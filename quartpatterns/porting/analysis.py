@@ -43,6 +43,7 @@ TAKES_COROUTINES = re.compile(
 TAKES_ALL_ITEMS = re.compile(
     r"^(dict|enumerate|frozenset|list|max|min|set|sorted|sum|tuple)$|\.(extend|join|update)$"
 )
+COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 COLLECTIONS = (cst.List, cst.Tuple, cst.Element, cst.StarredElement)
 CANNOT_AWAIT: dict[type[cst.CSTNode], tuple[str, str]] = {
     cst.Lambda: ("a lambda", "write a function with 'async def'"),
@@ -107,6 +108,7 @@ class Analysis:
         async_for: The ``for`` statements and comprehensions to make asynchronous.
         functions: All functions, by their nodes.
         classes: All classes, by their nodes.
+        run: The calls of asynchronous functions by modules, and their names.
         applications: The calls that create an application.
         creations: The calls that create an object with a coroutine method, and its name.
         of_request: The awaited attributes of the request.
@@ -141,6 +143,7 @@ class Analysis:
         self.async_for: set[cst.CSTNode] = set()
         self.functions: dict[cst.CSTNode, FunctionInfo] = {}
         self.classes: dict[cst.CSTNode, ClassInfo] = {}
+        self.run: dict[cst.CSTNode, tuple[PythonFile, str]] = {}
         self.applications: set[cst.CSTNode] = set()
         self.creations: dict[cst.CSTNode, str] = {}
         self.of_request: set[cst.CSTNode] = set()
@@ -170,7 +173,7 @@ class Analysis:
         """Note that *node* calls a function."""
         info.calls[node] = file
         if info.asynchronous:
-            self.await_(node, file, f"{info.name}()")
+            self._await_call(info, node, file)
 
     def use_with(self, info: FunctionInfo, item: cst.WithItem, file: PythonFile) -> None:
         """Note that *item* uses a context manager of the project."""
@@ -231,16 +234,35 @@ class Analysis:
         parent = file.parents.get(node)
         if node in self.awaited or isinstance(parent, cst.Await):
             return
+        if self._is_taken(node, file):
+            return
+        self.awaited[node] = reason
+        self._needs_async(node, file, f"await {reason}")
+
+    def _await_call(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Await the call of a function of the project, or run it if a module calls it."""
+        in_module = isinstance(self.place(node, file), cst.Module)
+        if in_module and isinstance(node, cst.Call) and not self._is_taken(node, file):
+            if not any(isinstance(each, COMPREHENSIONS) for each in file.ancestors(node)):
+                self.run[node] = (file, f"{info.name}()")
+                return
+        self.await_(node, file, f"{info.name}()")
+
+    def can_run(self, node: cst.CSTNode, file: PythonFile) -> bool:
+        """Return whether a module can run a call with ``asyncio.run()``: alone, and at once."""
+        around = file.ancestors(node)
+        return not any(each in self.async_with or each in self.async_for for each in around)
+
+    def _is_taken(self, node: cst.CSTNode, file: PythonFile) -> bool:
+        """Return whether a function takes the coroutine that a call returns."""
+        parent = file.parents.get(node)
         inner = node
         while isinstance(parent, COLLECTIONS) or (
             isinstance(parent, cst.ListComp | cst.GeneratorExp) and parent.elt is inner
         ):
             inner, parent = parent, file.parents.get(parent)
         call = file.parents.get(parent) if isinstance(parent, cst.Arg) else None
-        if isinstance(call, cst.Call) and TAKES_COROUTINES.search(file.source(call.func)):
-            return
-        self.awaited[node] = reason
-        self._needs_async(node, file, f"await {reason}")
+        return isinstance(call, cst.Call) and bool(TAKES_COROUTINES.search(file.source(call.func)))
 
     def _needs_async(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make the function around *node* asynchronous, or report that this is impossible."""
@@ -393,7 +415,7 @@ class Analysis:
         info.asynchronous = True
         info.reason = reason
         for node, file in [*info.calls.items()]:
-            self.await_(node, file, f"{info.name}()")
+            self._await_call(info, node, file)
         for item, file in [*info.with_items.items()]:
             self.make_with(item, file, f"{info.name}()")
         for loop, file in [*info.loops.items()]:

@@ -102,6 +102,9 @@ class _Writer:
             elif isinstance(node, cst.SimpleString):
                 self._setting(node, edits)
             elif isinstance(node, cst.Call):
+                if node in self.analysis.run and self.analysis.can_run(node, file):
+                    edits.wrap(node, "asyncio.run(", ")")
+                    wanted["asyncio"] = "import asyncio"
                 if node in self.analysis.in_threads and self.analysis.can_await(node, file):
                     self._to_thread(node, edits, wanted)
                 if node in self.analysis.closings and self.analysis.can_await(node, file):

@@ -333,7 +333,8 @@ class Evaluator:
                 return frozenset({ProjectModule(submodule)})
             return self.attributes.external_name(f"{module}.{name}")
         values = self.flow.read((self.scopes[source.tree], name))
-        if submodule and name not in self.scopes[source.tree].names:
+        # `from . import db` in a package binds the name that it looks for.
+        if submodule and (source is file or name not in self.scopes[source.tree].names):
             values |= {ProjectModule(submodule)}
         return values
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.analysis import CANNOT_AWAIT, Analysis
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
@@ -37,6 +37,7 @@ def find_problems(analysis: Analysis, rules: Rules) -> list[PortFinding]:
         *_unknown_extensions(analysis, rules),
         *_imports(analysis, rules),
         *_setups(analysis),
+        *_runs(analysis),
         *_settings(analysis, rules),
     ]
 
@@ -180,6 +181,23 @@ def _imports(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
                     if rules.original(module).partition(".")[0] == "flask":
                         why = "what this import names is not awaited"
                         yield finding("breaks", file, node, why, "import each name")
+
+
+def _runs(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield calls of asynchronous functions by modules."""
+    for node, (file, call) in analysis.run.items():
+        if not analysis.can_run(node, file):
+            where, remedy = CANNOT_AWAIT[cst.Module]
+            yield finding("breaks", file, node, f"{where} cannot use await {call}", remedy)
+        elif not any(_is_main(each, file) for each in file.ancestors(node)):
+            why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
+            remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
+            yield finding("differs", file, node, f"{why} does", remedy)
+
+
+def _is_main(node: cst.CSTNode, file: PythonFile) -> bool:
+    """Return whether *node* is ``if __name__ == "__main__"``."""
+    return isinstance(node, cst.If) and "__name__" in file.source(node.test)
 
 
 def _setups(analysis: Analysis) -> Iterator[PortFinding]:

@@ -43,6 +43,10 @@ CASES = {
         "show = lambda name: helper(name)\n",
         ("breaks", 0, "a lambda cannot use await helper()", "async def"),
     ),
+    "a function that a module runs": (
+        "page = helper('a')\n",
+        ("differs", 0, "asyncio.run() fails if a server imports the module", "use Hypercorn"),
+    ),
     "a module": (
         "with app.app_context():\n    pass\n",
         ("breaks", 0, "a module cannot use async with app.app_context()", "asyncio.run()"),
@@ -111,6 +115,13 @@ def test_called_from_a_view(tmp_path: Path) -> None:
     assert not findings(tmp_path, "wait()\n")
     [found] = findings(tmp_path, "@app.get('/')\ndef index():\n    wait()\n    return ''\n")
     assert (found.kind, found.code) == ("blocks", "time.sleep(1)")
+
+
+def test_a_module_that_needs_a_context(tmp_path: Path) -> None:
+    """The call cannot be run alone: it needs the context."""
+    both = findings(tmp_path, "with app.app_context():\n    page = helper('a')\n")
+    assert [(each.kind, each.line) for each in both] == [("breaks", FIRST), ("breaks", FIRST + 1)]
+    assert "asyncio.run(" not in (tmp_path / "app.py").read_text()
 
 
 def test_unknown_extension(tmp_path: Path) -> None:

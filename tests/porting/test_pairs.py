@@ -949,6 +949,18 @@ IMPORTS = {
         "class Pages(Base):\n    async def test_page(self):\n"
         "        await app.test_client().get('/')\n",
     ),
+    "what a module runs": (
+        "from flask import Flask, render_template\n\napp = Flask(__name__)\n\n\n"
+        "def make(name):\n    return render_template(name)\n\n\n"
+        "page = make('a.html').upper()\nwith app.app_context():\n    other = make('b.html')\n\n"
+        "if __name__ == '__main__':\n    print(make('c.html'))\n",
+        "from quartpatterns.subclassing.names import Flask, render_template\nimport asyncio\n\n"
+        "app = Flask(__name__)\n\n\n"
+        "async def make(name):\n    return await render_template(name)\n\n\n"
+        "page = asyncio.run(make('a.html')).upper()\nwith app.app_context():\n"
+        "    other = make('b.html')\n\n"
+        "if __name__ == '__main__':\n    print(asyncio.run(make('c.html')))\n",
+    ),
     "a module": (
         "import flask\n\napp = flask.Flask(__name__)\n",
         "from quartpatterns.subclassing import names as flask\n\napp = flask.Flask(__name__)\n",
