@@ -1,4 +1,8 @@
-"""The charts of the runs of a pattern over time, which the template draws as SVG."""
+"""The charts of the runs of a pattern over time, which the template draws as SVG.
+
+A chart has no fixed width: its horizontal positions are percentages, so its text keeps its size on
+a phone.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,20 @@ from quartpatterns.gallery.results import Run
 
 __all__ = ["Chart", "GridLine", "Point", "parity_chart", "ratio_chart"]
 
-WIDTH, HEIGHT = 640, 180
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 24
+HEIGHT = 144
 MOST_POINTS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A run: its place in the picture, and its result as text."""
+    """A run: its place in the picture, and its result as text.
+
+    Arguments:
+        x: Percent of the width, from the left.
+        y: Pixels from the top.
+        text: The result.
+        run: The run.
+    """
 
     x: float
     y: float
@@ -42,23 +52,20 @@ class Chart:
         title: What is drawn.
         points: The runs.
         lines: The horizontal lines.
-        width: The width of the picture.
-        height: The height of the picture.
-        left: Where the lines begin; their texts end before it.
-        right: The space after the last point.
+        height: The height of the picture, in pixels.
     """
 
     title: str
     points: Sequence[Point]
     lines: Sequence[GridLine]
-    width: int = WIDTH
     height: int = HEIGHT
-    left: int = LEFT
-    right: int = RIGHT
 
     @property
     def path(self) -> str:
-        """The line through all points, as the attribute ``points`` of a polyline."""
+        """The line through all points, as the attribute ``points`` of a polyline.
+
+        Its coordinates are those of the points, so the picture of the line is 100 wide.
+        """
         return " ".join(f"{point.x:.1f},{point.y:.1f}" for point in self.points)
 
 
@@ -125,12 +132,11 @@ def _chart(
         return None
 
     def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+        return (high - value) / (high - low) * HEIGHT
 
-    step = (WIDTH - LEFT - RIGHT) / (len(values) - 1)
+    step = 100 / (len(values) - 1)
     points = [
-        Point(LEFT + index * step, y(value), text, run)
-        for index, (run, text, value) in enumerate(values)
+        Point(index * step, y(value), text, run) for index, (run, text, value) in enumerate(values)
     ]
     drawn = [GridLine(y(value), text, value == reference) for text, value in lines]
     return Chart(title, points, drawn)

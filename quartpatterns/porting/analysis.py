@@ -35,7 +35,7 @@ AWAITABLE_SPECIAL = frozenset({"__call__", "__aenter__", "__aexit__", "__anext__
 # What takes coroutines that are not awaited.
 TAKES_COROUTINES = re.compile(
     r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
-    r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for)$"
+    r"|run_coroutine_threadsafe|run_until_complete|shield|wait_for|wait_in_greenlet)$"
 )
 # What iterates over all items of its arguments at once.
 TAKES_ALL_ITEMS = re.compile(
@@ -125,6 +125,8 @@ class Analysis:
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
         threadable: The calls that wait, and that can be sent to a thread.
+        lazy: Whether code runs in greenlets, so that SQLAlchemy can load lazily.
+        waiting: The problems that do not exist if it does.
         unknown: The attributes of objects that the analysis knows nothing about.
         in_threads: The calls that are sent to a thread.
         collected: The asynchronous iterators to make lists of.
@@ -159,6 +161,8 @@ class Analysis:
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
+        self.lazy = False
+        self.waiting: dict[tuple[cst.CSTNode, str], Problem] = {}
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -262,7 +266,11 @@ class Analysis:
                 self.make_async(info, f"{reason} on line {file.line(node)}")
             return
         where, remedy = CANNOT_AWAIT[type(place)]
-        self.problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
+        problem = Problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
+        if isinstance(place, cst.Lambda) and reason.startswith("await "):
+            self.waiting.setdefault((node, problem.reason), problem)
+        else:
+            self.problems.setdefault((node, problem.reason), problem)
 
     def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
         """Return the function, lambda, class or module whose body contains *node*."""
@@ -367,19 +375,27 @@ class Analysis:
         info = self.functions.get(self.place(node, file))
         return info is not None and info.asynchronous
 
+    def waits(self, node: cst.CSTNode, file: PythonFile) -> bool:
+        """Return whether *node* waits in its greenlet, because its place cannot await."""
+        place = self.place(node, file)
+        return self.lazy and (
+            isinstance(place, cst.Lambda)
+            or (isinstance(place, cst.FunctionDef) and is_synchronous(place, file))
+        )
+
     def make_async(self, info: FunctionInfo, reason: str) -> None:
         """Make a function asynchronous, and everything that calls it."""
         if info.asynchronous:
             return
         if info.owner and is_synchronous(info.node, info.file):
-            self.problem(
-                "breaks",
-                info.file,
-                info.node,
-                f"{info.name}() cannot be asynchronous, and needs {reason}",
+            why = f"{info.name}() cannot be asynchronous, and needs {reason}"
+            remedy = (
                 "move what is awaited into a method with another name, and await that where the"
-                " object is used",
+                " object is used"
             )
+            problem = Problem("breaks", info.file, info.node, why, remedy)
+            found = self.waiting if reason.startswith("await ") else self.problems
+            found.setdefault((info.node, why), problem)
             return
         if "task" in info.kinds:
             self.problem(

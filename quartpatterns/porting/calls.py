@@ -10,7 +10,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
-from quartpatterns.porting.models import EXTENSION
+from quartpatterns.porting.models import EXTENSION, WAIT
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import dotted_name
 from quartpatterns.porting.replacing import PATCHES, Replacing
@@ -340,6 +340,8 @@ class Calls:
                 if name == "contextlib.closing" and self._has_asynchronous_close(values):
                     self.result.closings.add(node)
                     return frozenset({Closing(values)})
+            if name == WAIT and arguments:
+                return arguments[0][0]
             if name in ("list", "tuple", "set", "sorted", "reversed", "iter", "next") and arguments:
                 values = arguments[0][0]
                 items = self.evaluator.items(values)

@@ -106,6 +106,9 @@ class _Writer:
                 edits.replace(node, self._hoisted[node])
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
+            elif node in self.analysis.awaited and self.analysis.waits(node, file):
+                edits.wrap(node, "wait_in_greenlet(", ")")
+                wanted["wait_in_greenlet"] = "from quartpatterns.sqlalchemy import wait_in_greenlet"
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:

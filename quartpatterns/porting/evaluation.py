@@ -15,7 +15,7 @@ from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes
 from quartpatterns.porting.calls import Calls
 from quartpatterns.porting.flow import Flow, Unit
-from quartpatterns.porting.models import MODEL, MODELS, relationships
+from quartpatterns.porting.models import MODEL, MODELS, loads_lazily, relationships
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import (
     PythonFile,
@@ -85,6 +85,7 @@ class Evaluator:
         self._unknown_owners: dict[cst.Attribute, tuple[Scope, Unit]] = {}
         self._guessed: set[cst.Attribute] = set()
         self.relationships = relationships(project.files)
+        self.result.lazy = loads_lazily(project.files, rules)
         for file in project.files:
             self.scopes.update(build_scopes(file))
         for file in project.files:

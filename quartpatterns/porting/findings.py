@@ -59,6 +59,12 @@ def finding(kind: str, file: PythonFile, node: cst.CSTNode, why: str, remedy: st
 def _problems(analysis: Analysis) -> Iterator[PortFinding]:
     for problem in (*analysis.problems.values(), *analysis.leaks.values()):
         yield finding(problem.kind, problem.file, problem.node, problem.reason, problem.remedy)
+    for problem in analysis.waiting.values():
+        kind, remedy = problem.kind, problem.remedy
+        if analysis.lazy:
+            kind = "differs"
+            remedy = "wait_in_greenlet() works in requests, commands and tests, and not in tasks"
+        yield finding(kind, problem.file, problem.node, problem.reason, remedy)
 
 
 def _escapes(analysis: Analysis) -> Iterator[PortFinding]:

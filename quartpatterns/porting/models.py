@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, dotted_name
+from quartpatterns.porting.rules import Rules
 
-__all__ = ["ENTITY", "EXTENSION", "MODEL", "MODELS", "relationships"]
+__all__ = ["ENTITY", "EXTENSION", "MODEL", "MODELS", "WAIT", "loads_lazily", "relationships"]
 
 ENTITY = "sqlalchemy.Entity"
 """The type of an object of any model, and of a collection of some."""
@@ -20,6 +21,14 @@ MODEL = "flask_sqlalchemy.Model"
 MODELS = {MODEL, "flask_login.UserMixin"}
 """Classes whose subclasses are models: also those of users that are stored in another way."""
 QUERY = "sqlalchemy.Query"
+WAIT = "flask_sqlalchemy.wait_in_greenlet"
+
+
+def loads_lazily(files: Iterable[PythonFile], rules: Rules) -> bool:
+    """Return whether the extension becomes one that loads lazily, in greenlets."""
+    rule = rules.names[EXTENSION]
+    names = b"flask_sqlalchemy", rule.port.rpartition(".")[2].encode()
+    return bool(rule.port) and any(name in file.text for file in files for name in names)
 
 
 def relationships(files: Iterable[PythonFile]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from quartpatterns._shared.pagination import Pagination
 from quartpatterns.sqlalchemy.cursors import CursorError
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlalchemy.extension import LazySQLAlchemy, SQLAlchemy, add_models_to_shell
+from quartpatterns.sqlalchemy.greenlets import wait_in_greenlet
 from quartpatterns.sqlalchemy.keyset import KeysetPage
 from quartpatterns.sqlalchemy.legacy_query import Query
 from quartpatterns.sqlalchemy.metaclasses import (
@@ -89,6 +90,7 @@ __all__ = [
     "make_engine",
     "models_committed",
     "should_set_tablename",
+    "wait_in_greenlet",
 ]
 
 _REFUSED = {

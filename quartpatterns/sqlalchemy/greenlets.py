@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any, ParamSpec, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 from sqlalchemy.util import await_only
 
-__all__ = ["spawn", "wait"]
+__all__ = ["spawn", "wait", "wait_in_greenlet"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -109,3 +110,23 @@ def wait(future: asyncio.Future[T]) -> T:
     # SQLAlchemy's own greenlets insist on waiting.
     result: T = await_only(future)
     return result
+
+
+def wait_in_greenlet(awaitable: Awaitable[T] | T) -> T:
+    """Return the result of an awaitable, in code that cannot await, such as ``__init__``.
+
+    It works where relationships load lazily, see
+    :class:`~quartpatterns.sqlalchemy.LazySQLAlchemy`. Other requests are handled in the meantime.
+
+    Arguments:
+        awaitable: An awaitable, such as ``User.query.all()``, or the result itself.
+
+    Raises:
+        MissingGreenlet: The code runs elsewhere.
+
+    .. versionadded:: 0.1
+    """
+    if isawaitable(awaitable):
+        result: T = await_only(awaitable)
+        return result
+    return awaitable  # Inside of SQLAlchemy's own code, a query returns its result.

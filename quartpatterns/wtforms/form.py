@@ -11,6 +11,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from markupsafe import Markup
@@ -39,6 +40,9 @@ SUBMIT_METHODS = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 FROM_REQUEST: Any = object()
 
 Validators = Mapping[str, Sequence[Any]]
+
+_submitted: ContextVar[tuple[Any] | None] = ContextVar("submitted_form_data", default=None)
+"""The data for the constructor of a subclass that does not pass *formdata* on."""
 
 
 class QuartForm(AsyncForm):
@@ -105,6 +109,8 @@ class QuartForm(AsyncForm):
                 f"The formdata of {name} was not awaited: write `await {name}.create()`, or"
                 f" {name}(await request.form)."
             )
+        if formdata is FROM_REQUEST and (submitted := _submitted.get()):
+            (formdata,) = submitted
         if formdata is FROM_REQUEST:
             if has_request_context():
                 raise TypeError(
@@ -116,38 +122,53 @@ class QuartForm(AsyncForm):
             check_names(cast(Any, current_app))
         super().__init__(formdata, obj, prefix, data, meta, **kwargs)
 
+    if TYPE_CHECKING:
+
+        @classmethod
+        def create(
+            cls,
+            formdata: Any = FROM_REQUEST,
+            obj: object | None = None,
+            prefix: str = "",
+            data: Mapping[str, Any] | None = None,
+            meta: Mapping[str, Any] | None = None,
+            *,
+            args: bool = False,
+            **kwargs: Any,
+        ) -> Pending[Self]: ...
+
+    else:
+
+        @classmethod
+        def create(cls, *arguments, args=False, **kwargs):
+            """Return a form with the data that the current request submits. It must be awaited.
+
+            The data is the form with its files, or a JSON object, if the method is POST, PUT, PATCH
+            or DELETE. The other arguments are those of the constructor. If a subclass has a
+            constructor whose first parameter is not *formdata*, it gets the arguments as they are.
+
+            Arguments:
+                formdata: Other data; it may be ``request.form`` without ``await``.
+                obj: As in the constructor, like *prefix*, *data*, *meta* and *kwargs*.
+                args: Whether to use the data of the query string if the request submits no form, as
+                    in a search by GET. The form then needs no token. Call :meth:`validate` to
+                    validate it.
+
+            Raises:
+                BadRequest: The JSON is malformed, or is not a flat object.
+                FormTooLargeError: The body or a part of it exceeds a limit, which the error names.
+            """
+            coroutine = cls._create(arguments, kwargs, args=args)
+            return Pending(coroutine, f"{cls.__name__}.create()")
+
     @classmethod
-    def create(
-        cls,
-        formdata: Any = FROM_REQUEST,
-        obj: object | None = None,
-        prefix: str = "",
-        data: Mapping[str, Any] | None = None,
-        meta: Mapping[str, Any] | None = None,
-        *,
-        args: bool = False,
-        **kwargs: Any,
-    ) -> Pending[Self]:
-        """Return a form with the data that the current request submits. It must be awaited.
-
-        The data is the form with its files, or a JSON object, if the method is POST, PUT, PATCH or
-        DELETE. The other arguments are those of the constructor.
-
-        Arguments:
-            formdata: Other data; it may be ``request.form`` without ``await``.
-            obj: As in the constructor, like *prefix*, *data*, *meta* and *kwargs*.
-            args: Whether to use the data of the query string if the request submits no form, as in
-                a search by GET. The form then needs no token. Call :meth:`validate` to validate it.
-
-        Raises:
-            BadRequest: The JSON is malformed, or is not a flat object.
-            FormTooLargeError: The body or a part of it exceeds a limit, which the error names.
-        """
-        coroutine = cls._create(formdata, obj, prefix, data, meta, args=args, **kwargs)
-        return Pending(coroutine, f"{cls.__name__}.create()")
-
-    @classmethod
-    async def _create(cls, formdata: Any, *options: Any, args: bool, **kwargs: Any) -> Self:
+    async def _create(
+        cls, arguments: Sequence[Any], options: dict[str, Any], *, args: bool
+    ) -> Self:
+        formdata = options.pop("formdata", FROM_REQUEST)
+        own_constructor = _has_own_constructor(cls)
+        if arguments and not own_constructor:
+            formdata, *arguments = arguments
         from_query = args and formdata is FROM_REQUEST and not _is_submitted()
         if from_query:
             formdata = request.args
@@ -156,11 +177,19 @@ class QuartForm(AsyncForm):
         else:
             with naming_limit(request) if has_request_context() else nullcontext():
                 formdata = await maybe_await(formdata)
-        meta: Mapping[str, Any] = options[3] or {}
+        named = dict(zip(("obj", "prefix", "data", "meta"), arguments, strict=False))
+        meta: Mapping[str, Any] = {**named, **options}.get("meta") or {}
         own_locales = meta.get("locales", getattr(cls.Meta, "locales", None))
         if (locales := form_locales(own_locales)) is not None:
             await load_translations(locales)
-        form = cls(formdata, *options, **kwargs)
+        if own_constructor:
+            token = _submitted.set((formdata,))
+            try:
+                form = cls(*arguments, **options)
+            finally:
+                _submitted.reset(token)
+        else:
+            form = cls(formdata, *arguments, **options)
         form.from_query = from_query
         return form
 
@@ -234,6 +263,15 @@ def _hidden(form: QuartForm, fields: Sequence[Field | str]) -> Iterator[Markup]:
         field: Any = getattr(form, item, None) if isinstance(item, str) else item
         if field is not None and isinstance(field.widget, HiddenInput):
             yield field()
+
+
+def _has_own_constructor(cls: type[QuartForm]) -> bool:
+    """Return whether the first parameter of the constructor is another one than *formdata*."""
+    if cls.__init__ is QuartForm.__init__:
+        return False
+    parameters = [*inspect.signature(cls.__init__).parameters.values()][1:]
+    first = parameters[0] if parameters else None
+    return first is None or (first.kind is not first.VAR_POSITIONAL and first.name != "formdata")
 
 
 def _is_submitted() -> bool:

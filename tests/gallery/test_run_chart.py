@@ -33,7 +33,7 @@ def test_parity() -> None:
     chart = parity(20, 19)
     assert [point.text for point in chart.points] == ["20 of 20 cases", "19 of 20 cases"]
     first, last = chart.points
-    assert (first.x, last.x) == (chart.left, chart.width - chart.right)
+    assert (first.x, last.x) == (0, 100)
     assert lines(chart) == ["90 %", "100 %"]
     low, high = chart.lines
     assert (low.reference, high.reference) == (False, True)

@@ -146,6 +146,28 @@ PAIRS = {
             return "".join(each.label() for each in users)
         """,
     ),
+    "code that cannot await": (
+        """
+        class Report:
+            def __init__(self, id):
+                self.user = User.query.get(id)
+                friends = self.user.friends.all()
+                self.names = [each.newest for each in friends]
+
+
+        first = lambda: User.query.first()
+        """,
+        """
+        class Report:
+            def __init__(self, id):
+                self.user = wait_in_greenlet(User.query.get(id))
+                friends = wait_in_greenlet(self.user.friends.all())
+                self.names = [wait_in_greenlet(each.newest) for each in friends]
+
+
+        first = lambda: wait_in_greenlet(User.query.first())
+        """,
+    ),
     "engines": (
         """
         def version():
@@ -241,7 +263,10 @@ def _dedented(text: str) -> str:
 @pytest.mark.parametrize("name", PAIRS)
 def test_pair(tmp_path: Path, name: str) -> None:
     before, after = map(_dedented, PAIRS[name])
-    assert ported(tmp_path, HEAD + before, "data") == NEW_HEAD + after
+    text = ported(tmp_path, HEAD + before, "data")
+    statement = "from quartpatterns.sqlalchemy import wait_in_greenlet\n"
+    assert (statement in text) == ("wait_in_greenlet" in after)
+    assert text.replace(statement, "") == NEW_HEAD + after
     assert not make_plan(tmp_path, "data").changes
 
 
@@ -348,7 +373,8 @@ def findings(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
         ("app.config.update(SQLALCHEMY_ECO=True)", "breaks", "SQLALCHEMY_ECO is unknown"),
         ('SETTINGS = {"SQLALCHEMY_POOL_SIZE": 1}', "breaks", "POOL_SIZE is not supported"),
         ('URL = "mysql+pymysql://localhost/a"', "breaks", "pymysql blocks"),
-        ("names = lambda: User.query.all()", "breaks", "a lambda cannot use await"),
+        ("names = lambda: User.query.all()", "differs", "a lambda cannot use await"),
+        ("class A:\n    users = User.query.all()", "breaks", "the body of a class cannot"),
         ("engine = db.get_engine()", "breaks", "get_engine"),
         ("from flask_sqlalchemy import BindMixin", "breaks", "BindMixin"),
         ("def touch(user):\n    user.save()", "differs", "User.save() is asynchronous now"),

@@ -12,7 +12,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from quartpatterns.sqlalchemy import LazySQLAlchemy
+from quartpatterns.sqlalchemy import LazySQLAlchemy, wait_in_greenlet
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.greenlets import in_greenlet, runs_in_greenlet
 
@@ -77,6 +77,18 @@ async def test_requests(app: FaithfulQuart) -> None:
     """Queries of SQLAlchemy 1.x are awaited there, too."""
     response = await app.test_client().post("/")
     assert await response.get_data(as_text=True) == "bob bob ['bob', 'bob'] 2 1 x"
+
+
+async def test_code_that_cannot_await(app: FaithfulQuart) -> None:
+    """``wait_in_greenlet`` waits for a query; outside of a greenlet it raises an error."""
+
+    async def test() -> list[str]:
+        async with app.app_context():
+            return [wait_in_greenlet(Owner.query.first()).name, wait_in_greenlet("a result")]
+
+    assert await in_greenlet(test()) == ["ada", "a result"]
+    with pytest.raises(MissingGreenlet):
+        await test()
 
 
 async def test_commands(app: FaithfulQuart) -> None:

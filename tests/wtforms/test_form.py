@@ -79,6 +79,53 @@ async def test_submitted(app: Quart) -> None:
         }
 
 
+class Person:
+    name = "Bob"
+
+
+class EditForm(QuartForm):
+    name = StringField(validators=[InputRequired()])
+
+    def __init__(self, old: str, *args: Any, suffix: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.old = old + suffix
+
+
+class OwnForm(EditForm):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("own", **kwargs)
+
+
+@pytest.mark.parametrize("form_class", [EditForm, OwnForm])
+async def test_own_constructor(app: Quart, form_class: Any) -> None:
+    """A constructor with parameters of its own gets them, as with Flask-WTF."""
+    made: list[Any] = []
+
+    @app.post("/edit")
+    async def edit() -> ResponseReturnValue:
+        ways: list[Any] = [
+            lambda: form_class.create(suffix="!", obj=Person()),
+            lambda: form_class.create(suffix="!", formdata=MultiDict({"name": "Grace"})),
+        ]
+        if form_class is EditForm:
+            ways = [
+                lambda: EditForm.create("old"),
+                lambda: EditForm.create(old="old", data={"name": "x"}),
+                lambda: EditForm.create("old", MultiDict({"name": "Grace"}), suffix="!"),
+            ]
+        for way in ways:
+            form = await way()
+            made.append((form.old, form.name.data, await form.validate_on_submit()))
+        return ""
+
+    response = await app.test_client().post("/edit", form={"name": "Ada"})
+    assert response.status_code == 200
+    if form_class is EditForm:
+        assert made == [("old", "Ada", True), ("old", "Ada", True), ("old!", "Grace", True)]
+    else:
+        assert made == [("own!", "Ada", True), ("own!", "Grace", True)]
+
+
 async def test_not_submitted(app: Quart) -> None:
     result = await submit(app.test_client(), "GET", query_string={"name": "Ada"})
     assert not result["valid"]
