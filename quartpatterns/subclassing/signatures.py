@@ -82,7 +82,7 @@ class JSONWebSignatureSerializer:
             header_fields: More fields for the header.
         """
         parts = (_encode(self.make_header(header_fields)), _encode(obj))
-        return self._signer(salt).sign(b".".join(parts))
+        return _Token(self._signer(salt).sign(b".".join(parts)))
 
     def loads(
         self, s: str | bytes, salt: str | bytes | None = None, return_header: bool = False
@@ -176,6 +176,13 @@ class TimedJSONWebSignatureSerializer(JSONWebSignatureSerializer):
         """Return when a token was created; None if the header does not say it."""
         issued = header.get("iat")
         return datetime.fromtimestamp(issued, UTC) if isinstance(issued, int) else None
+
+
+class _Token(bytes):
+    """Bytes that are text in a URL, as bytes were until Werkzeug 2."""
+
+    def __str__(self) -> str:
+        return self.decode("ascii")
 
 
 def _encode(value: Any) -> bytes:
