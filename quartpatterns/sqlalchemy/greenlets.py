@@ -122,7 +122,7 @@ def wait_in_greenlet(awaitable: Awaitable[T] | T) -> T:
         awaitable: An awaitable, such as ``User.query.all()``, or the result itself.
 
     Raises:
-        MissingGreenlet: The code runs elsewhere.
+        sqlalchemy.exc.MissingGreenlet: The code runs elsewhere.
 
     .. versionadded:: 0.1
     """
