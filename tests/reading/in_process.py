@@ -120,11 +120,12 @@ class InProcessReader(Reader):
     def _program(self, arguments: list[str]) -> str:
         """Run a program of this environment in this process."""
         self._forget()
-        printed = io.StringIO()
+        printed = io.BytesIO()
+        output = io.TextIOWrapper(printed, encoding="utf-8", write_through=True)
         before = sys.argv
         name, *arguments = arguments
         try:
-            with _environment(self.environment), contextlib.redirect_stdout(printed):
+            with _environment(self.environment), contextlib.redirect_stdout(output):
                 if name == "python" and arguments[0] == "-m":
                     sys.argv = arguments[1:]
                     runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
@@ -138,10 +139,10 @@ class InProcessReader(Reader):
                     script.load()()
         except SystemExit as exit:
             if exit.code:
-                raise PageError(f"exit code {exit.code}: {printed.getvalue()}") from exit
+                raise PageError(f"exit code {exit.code}: {printed.getvalue().decode()}") from exit
         finally:
             sys.argv = before
-        return printed.getvalue()
+        return printed.getvalue().decode()
 
     async def _curl(self, arguments: list[str], shown: str) -> str:
         """Do what curl does."""
