@@ -400,6 +400,7 @@ class Service:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # seconds, of which the other tests of this machine use most
 def test_24_000_lines(tmp_path: Path) -> None:
     """A project of this size takes less than a minute, also on a loaded machine."""
     files = {"shop/__init__.py": APP, "shop/module0.py": FIRST}
