@@ -184,7 +184,7 @@ def test_many_jobs(run: Run) -> None:
     assert [job["id"] for job in read(last)] == ids[9990:]
     assert not last.stderr
     refused = run("tasks", "purge", "shop:app", "--state", "queued")
-    assert refused.returncode == 1 and "which then never run? [y/N]" in refused.stdout
+    assert refused.returncode == 1 and "which then never run? [y/N]" in refused.stderr
     purged = run("tasks", "purge", "shop:app", "--state", "queued", "--yes")
     assert purged.stdout == "10000 deleted\n"
     assert time.perf_counter() - started < TIMEOUT
