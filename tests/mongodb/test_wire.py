@@ -232,7 +232,7 @@ def test_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(services, "_find_in_package", lambda package, pattern: None)
     monkeypatch.delenv("MONGODB_URL", raising=False)
-    with pytest.raises(services.ServiceMissingError, match="set MONGODB_URL, install mongod"):
+    with pytest.raises(services.ServiceMissingError, match="set MONGODB_URL; or pip install"):
         with services.mongodb():
             pass
 
