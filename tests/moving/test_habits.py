@@ -583,14 +583,18 @@ async def test_body_limit(app: Any) -> None:
 
 @habit("`app.wsgi_app = Middleware(app.wsgi_app)`", "`request.environ`")
 async def test_wsgi(app: Any) -> None:
-    """There is no WSGI."""
+    """There is no WSGI. FaithfulQuart has an environment without the body."""
     with pytest.raises(AttributeError, match="asgi_app" if faithful(app) else "wsgi_app"):
         _ = app.wsgi_app
 
     @app.post("/")
     async def view() -> str:
-        with pytest.raises(AttributeError):
-            _ = request.environ  # type: ignore[attr-defined]
+        if faithful(app):
+            with pytest.raises(KeyError, match=r"request\.body"):
+                _ = request.environ["wsgi.input"]  # type: ignore[attr-defined]
+        else:
+            with pytest.raises(AttributeError):
+                _ = request.environ  # type: ignore[attr-defined]
         return "refused"
 
     assert (await ask(app)).text == "refused"
