@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -652,6 +653,16 @@ def test_command() -> None:
     assert (result.exit_code, result.output) == (0, "bridged\n"), result.exception
 
 
+@pytest.fixture
+def same_loggers() -> Iterator[None]:
+    """Enable the loggers again that the ``env.py`` of Flask-Migrate disables."""
+    before = {name for name in logging.root.manager.loggerDict if logging.getLogger(name).disabled}
+    yield
+    for name in logging.root.manager.loggerDict.keys() - before:
+        logging.getLogger(name).disabled = False
+
+
+@pytest.mark.usefixtures("same_loggers")
 @pytest.mark.parametrize("extension", EXTENSIONS, ids=lambda each: each.module)
 async def test_extension(extension: Extension, no_blocking: BlockBuster) -> None:
     """Each extension that is installed works on Flask and with the bridge, as the README says."""

@@ -212,9 +212,6 @@ DECLARED = (
         "parameters", "Hypercorn is the server; ``QUART_SKIP_DOTENV`` is read.", {"Flask": "run"}
     ),
     Declaration(
-        "parameters", "Only WSGI servers send a file for the response.", {"Response": "__init__"}
-    ),
-    Declaration(
         "parameters",
         "Quart's client has its own cookie jar.",
         {"FlaskClient": "delete_cookie set_cookie"},
