@@ -10,7 +10,7 @@ import click
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.port_parity import compare_responses
-from quartpatterns.porting import STAGES, Plan, make_plan, write
+from quartpatterns.porting import MOVES, STAGES, Plan, make_plan, write
 from quartpatterns.porting.oracle import run_before, run_ported
 from quartpatterns.porting.report import as_html, as_json, as_text
 
@@ -51,7 +51,6 @@ Extensions that no rule knows are reported. --rules adds TOML files like those o
 Exit code: 0 for success, 1 if --check finds something to do, the tests of --run fail or responses
 differ, 2 if the project cannot be ported.
 """
-MOVES = ("async", "data")  # the stages whose result runs on Quart
 TIMEOUT = 600.0  # seconds for each run of the tests
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -132,8 +131,6 @@ def command(
         raise UsageProblem("--force is for --write and --run: add one of them, or leave it out")
     if no_parity and tests is None:
         raise UsageProblem("--no-parity is for --run: add it, or leave it out")
-    if only and stage not in MOVES:
-        raise UsageProblem(f"--only is for the stages {' and '.join(MOVES)}, not for {stage}")
     plan = make_plan(folder, stage, rules, tests=test_folders, only=only)
     passed = True
     if tests is not None:

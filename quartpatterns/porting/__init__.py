@@ -7,7 +7,7 @@
 from quartpatterns._shared.extras import requires_extra
 
 with requires_extra("port"):
-    from quartpatterns.porting.plan import STAGES, make_plan
+    from quartpatterns.porting.plan import MOVES, STAGES, make_plan
 
 from quartpatterns.porting.project import PortError
 from quartpatterns.porting.report import FileChange, FoundApplication, MadeAsync, Plan, PortFinding
@@ -15,6 +15,7 @@ from quartpatterns.porting.rules import RuleError
 from quartpatterns.porting.writing import WriteError, write
 
 __all__ = [
+    "MOVES",
     "STAGES",
     "FileChange",
     "FoundApplication",

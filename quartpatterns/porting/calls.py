@@ -1,9 +1,8 @@
-"""What calls and decorators do: with functions of the project, and by the rules with others."""
+"""What calls do: with functions of the project, and by the rules with others."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,12 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.framework_calls import (
+    OFF_LOOP,
+    OFF_LOOP_NAMES,
+    FrameworkCalls,
+    instances,
+)
 from quartpatterns.porting.models import EXTENSION, WAIT
 from quartpatterns.porting.parameters import all_parameters, positional_names
 from quartpatterns.porting.project import dotted_name
@@ -30,7 +35,6 @@ from quartpatterns.porting.values import (
     Method,
     Name,
     ProjectClass,
-    Route,
     Scope,
     Value,
     Values,
@@ -50,12 +54,6 @@ COLLECTIONS = frozenset(
 ADDING_ALL = frozenset({"extend", "extendleft", "update"})
 ADDING = ADDING_ALL | {"add", "append", "appendleft", "insert", "setdefault"}
 ITEMS_OF = frozenset({"copy", "get", "items", "pop", "values"})
-# Functions that these call do not run on the event loop.
-OFF_LOOP = frozenset({"celery.Celery", "flask.cli.AppGroup", "pytest.MonkeyPatch"})
-OFF_LOOP_NAMES = ("celery.", "click.", "flask.cli.", "flask.copy_current_request_context")
-# The methods that register views. Others, such as before_request(), register hooks.
-ROUTES = frozenset({"route", "get", "post", "put", "delete", "patch", "add_url_rule", "endpoint"})
-PROTECTORS = frozenset({"flask_login.login_required", "flask_login.fresh_login_required"})
 # Functions and methods that iterate over their arguments.
 CONSUMERS = frozenset(
     "all any dict enumerate extend filter frozenset iter join list map max min next reversed set"
@@ -81,7 +79,7 @@ def _is_library(name: str) -> bool:
 
 
 class Calls:
-    """Evaluates calls and decorators."""
+    """Evaluates calls."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
@@ -89,6 +87,7 @@ class Calls:
         self.result = evaluator.result
         self.flow = evaluator.flow
         self.replacing = Replacing(evaluator)
+        self.framework = FrameworkCalls(evaluator)
 
     def call(self, node: cst.Call, scope: Scope) -> Values:
         functions = self.evaluator.evaluate(node.func, scope)
@@ -314,14 +313,14 @@ class Calls:
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
             passed |= {Instance(rule.passes[name]) for name in rule.passes if name == method.name}
-        route = self._route(method, node, scope) if views else None
+        route = self.framework.route(method, node, scope) if views else None
         for values, arg in arguments:
-            for info in self._views_of_class(arg, scope) if views else ():
-                self.accept(info, view=True, route=route)
+            for info in self.framework.views_of_class(arg, scope) if views else ():
+                self.framework.accept(info, view=True, route=route)
             for value in values:
                 if accepts or views:
                     on_loop = method.type not in OFF_LOOP
-                    self._accept_value(
+                    self.framework.accept_value(
                         value, frozenset(passed), view=views, route=route, on_loop=on_loop
                     )
                 elif isinstance(value, Function):
@@ -396,9 +395,9 @@ class Calls:
                 self.flow.add((EXTENSION, "Model"), values)
             if rule.accepts or rule.views:
                 on_loop = not name.startswith(OFF_LOOP_NAMES)
-                passed = _instances(rule.passes)
+                passed = instances(rule.passes)
                 for value in values:
-                    self._accept_value(value, passed, view=rule.views, on_loop=on_loop)
+                    self.framework.accept_value(value, passed, view=rule.views, on_loop=on_loop)
                     if isinstance(value, Function):
                         found.add(value)
             elif not rule.transparent:
@@ -584,173 +583,3 @@ class Calls:
                         self.result.leaks[node] = Problem(
                             "breaks", scope.file, node, why, rule.escapes
                         )
-
-    def _route(self, method: Method, node: cst.CSTNode, scope: Scope) -> Route | None:
-        """Return the URL rule of a call such as ``app.route("/")``; other methods add hooks."""
-        if method.name not in ROUTES or not isinstance(node, cst.Call):
-            return None
-        urls = set[str]()
-        for position, arg in enumerate(node.args):
-            named = arg.keyword.value == "rule" if arg.keyword else position == 0
-            if named and method.name != "endpoint" and isinstance(arg.value, cst.SimpleString):
-                rule = str(arg.value.evaluated_value)
-                urls = self.evaluator.prefixes.urls(method, node, scope.file, rule)
-        return Route(scope.file, frozenset(urls))
-
-    def _views_of_class(self, arg: cst.Arg, scope: Scope) -> Iterator[FunctionInfo]:
-        """Yield the methods behind ``view_func=Page.as_view("page")``."""
-        call = arg.value
-        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
-            if call.func.attr.value == "as_view":
-                for value in self.evaluator.evaluate(call.func.value, scope):
-                    if isinstance(value, ProjectClass):
-                        yield from (each.info for each in self.evaluator.view_methods(value.info))
-
-    def _accept_value(
-        self,
-        value: Value,
-        passed: Values,
-        *,
-        view: bool,
-        route: Route | None = None,
-        on_loop: bool = True,
-    ) -> None:
-        """Note that the framework calls *value* with *passed* as the last argument."""
-        if isinstance(value, Function):
-            self.accept(value.info, view=view, route=route, on_loop=on_loop)
-            if passed and (names := positional_names(value.info.node.params)):
-                self.flow.add((value.info.scope, names[-1]), passed)
-        elif isinstance(value, LambdaFunction) and passed:
-            self.call_lambda(value, [(passed, cst.Arg(cst.Name("_")))])
-        elif isinstance(value, Instance) and isinstance(value.type, ClassInfo):
-            for method in self.evaluator.attributes.of_class(value.type, "__call__"):
-                self._accept_value(method, passed, view=view, route=route, on_loop=on_loop)
-
-    def accept(
-        self,
-        info: FunctionInfo,
-        *,
-        view: bool,
-        route: Route | None = None,
-        on_loop: bool = True,
-    ) -> None:
-        if info.decorator:
-            return
-        # Views that are not selected run in threads.
-        in_thread = route is not None and not self.evaluator.all_views
-        info.on_loop |= on_loop and not in_thread
-        if view and not info.unknown_decorators:
-            info.view = True
-            if route is not None:
-                info.routes.add(route)
-            if not in_thread:
-                self.result.make_async(info, "the application calls it for requests")
-
-    # Decorators
-
-    def decorate(
-        self, decorator: cst.Decorator, values: Values, info: FunctionInfo, scope: Scope
-    ) -> Values:
-        node = decorator.decorator
-        found: set[Value] = set()
-        known = False
-        decorators = self.evaluator.evaluate(node, scope)
-        # What a decorator with optional arguments returns is a decorator, or the new function.
-        some = any(isinstance(each, Function) and each.info.decorator for each in decorators)
-        for value in decorators:
-            if isinstance(value, Function):
-                known = True
-                if some and not value.info.decorator:
-                    continue
-                arguments = [(values, cst.Arg(cst.Name("_")))]
-                self.bind(value, arguments)
-                if "decorator" in value.info.kinds:  # It calls the function that it gets.
-                    found.add(value)
-                    continue
-                found |= self.flow.read((value.info, "return"))
-            elif isinstance(value, LambdaFunction):
-                known = True
-                found |= self.call_lambda(value, [(values, cst.Arg(cst.Name("_")))])
-            elif isinstance(value, Method):
-                known = True
-                found |= self._decorate_with_method(value, values, node, scope)
-                # What the other decorators return is called, and so is the function itself.
-                self._decorate_with_method(value, frozenset({Function(info)}), node, scope)
-                info.routed |= value.name in ROUTES
-            elif isinstance(value, Name):
-                rule = self.rules.names.get(value.name)
-                if value.name in PROTECTORS and info.routed and "flask_login" in self.rules.modules:
-                    self.result.problem(
-                        "breaks",
-                        scope.file,
-                        decorator,
-                        "a decorator above the route protects nothing, and the application does not"
-                        " start",
-                        "write it below the route",
-                    )
-                if rule is not None:
-                    known = True
-                    off_loop = value.name.startswith(OFF_LOOP_NAMES)
-                    found |= self._decorate_with_name(rule, values, info, on_loop=not off_loop)
-                elif value.name.endswith((".setter", ".deleter", ".getter")):
-                    known = True
-            elif isinstance(value, ProjectClass):
-                known = True
-                found.add(Instance(value.info))
-                for method in self.evaluator.attributes.of_class(value.info, "__init__"):
-                    if isinstance(method, Function):
-                        self.bind(
-                            Function(method.info, Instance(value.info)),
-                            [(values, cst.Arg(cst.Name("_")))],
-                        )
-        text = scope.file.source(node)
-        if text.startswith("pytest.mark.") or text.endswith((".setter", ".deleter", ".getter")):
-            return values
-        if known:
-            info.escapes.pop(decorator, None)
-        else:
-            info.escapes.setdefault(decorator, f"@{text}")
-        return frozenset(found) or values
-
-    def _decorate_with_method(
-        self, method: Method, values: Values, node: cst.CSTNode, scope: Scope
-    ) -> Values:
-        if method == Method("celery.Celery", "task"):
-            for value in values:
-                if isinstance(value, Function):
-                    value.info.kinds.add("task")
-            return values
-        route = self._route(method, node, scope)
-        for rule in self.rules.type_rules(method.type):
-            if method.name in rule.views or method.name in rule.accepts:
-                passed = _instances(rule.passes.get(method.name, ""))
-                for value in values:
-                    on_loop = method.type not in OFF_LOOP
-                    view = method.name in rule.views
-                    self._accept_value(value, passed, view=view, route=route, on_loop=on_loop)
-        return values
-
-    def _decorate_with_name(
-        self, rule: NameRule, values: Values, info: FunctionInfo, *, on_loop: bool
-    ) -> Values:
-        if rule.kind == "fixture":
-            info.fixture = True
-        elif rule.kind:
-            info.kinds.add(rule.kind)
-        if rule.accepts or rule.views:
-            for value in values:
-                passed = _instances(rule.passes)
-                self._accept_value(value, passed, view=rule.views, on_loop=on_loop)
-        return values
-
-    def decorate_views(self, decorators: Values, views: Values) -> None:
-        """Apply what the attribute ``decorators`` of a class-based view contains."""
-        for value in decorators:
-            if isinstance(value, Function):
-                self.bind(value, [(views, cst.Arg(cst.Name("_")))])
-                for returned in self.flow.read((value.info, "return")):
-                    self._accept_value(returned, NOTHING, view=True)
-
-
-def _instances(type_name: str) -> Values:
-    return frozenset({Instance(type_name)}) if type_name else NOTHING

@@ -14,6 +14,7 @@ import libcst as cst
 from quartpatterns.porting.analysis import Analysis, OnTheLoop
 from quartpatterns.porting.attributes import Attributes, bound_to_thread
 from quartpatterns.porting.calls import Calls
+from quartpatterns.porting.decorators import Decorators
 from quartpatterns.porting.flow import Flow, Unit
 from quartpatterns.porting.models import MODEL, MODELS, loads_lazily, relationships
 from quartpatterns.porting.parameters import all_parameters, positional_names
@@ -95,6 +96,7 @@ class Evaluator:
         self.flow = Flow()
         self.attributes = Attributes(self)
         self.calls = Calls(self)
+        self.decorators = Decorators(self)
         self.prefixes = Prefixes(project)
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self._begun: set[FunctionInfo] = set()
@@ -230,7 +232,7 @@ class Evaluator:
         value: Values = frozenset({Function(info)})
         info.routed = False
         for decorator in reversed(node.decorators):
-            value = self.calls.decorate(decorator, value, info, scope)
+            value = self.decorators.decorate(decorator, value, info, scope)
         if info.fixture:
             self.flow.add(("fixture", _fixture_name(node)), {Function(info)})
         self._store(node.name.value, value, scope)
@@ -323,10 +325,10 @@ class Evaluator:
         if VIEW in bases:
             views: set[Value] = set()
             for value in self.view_methods(info):
-                self.calls.accept(value.info, view=True, route=Route(info.file))
+                self.calls.framework.accept(value.info, view=True, route=Route(info.file))
                 views.add(value)
             decorators = self.items(self.attributes.of_class(info, "decorators"))
-            self.calls.decorate_views(decorators, frozenset(views))
+            self.decorators.decorate_views(decorators, frozenset(views))
         self._overrides(info)
 
     def view_methods(self, info: ClassInfo) -> Iterator[Function]:
@@ -422,7 +424,7 @@ class Evaluator:
             ):
                 for value in values:
                     if isinstance(value, Function):
-                        self.calls.accept(value.info, view=False)
+                        self.calls.framework.accept(value.info, view=False)
                 return
             if not self.add_items(target.value, values, scope):
                 self.calls.escape(values, target, scope, f"{scope.file.source(target.value)}[...]")

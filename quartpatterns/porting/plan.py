@@ -18,9 +18,13 @@ from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFindin
 from quartpatterns.porting.rules import Rules, load_rules
 from quartpatterns.porting.serving import asgi_file, find_applications
 
-__all__ = ["STAGES", "make_plan"]
+__all__ = ["MOVES", "STAGES", "make_plan"]
 
-STAGES = ("modernise", "serve", "async", "data")
+MOVES = ("async", "data")
+"""The stages whose result runs on Quart."""
+
+STAGES = ("modernise", "serve", *MOVES)
+"""How far the port can go."""
 
 
 def make_plan(
@@ -42,9 +46,12 @@ def make_plan(
         only: Modules and routes. Views of others become asynchronous only if they have to.
 
     Raises:
-        PortError: The folder has no Flask application, or one of *tests* or *only* is not in it.
+        PortError: The folder has no Flask application, or one of *tests* or *only* is not in it,
+            or *only* is for another stage.
         RuleError: A file of rules is not valid.
     """
+    if only and stage not in MOVES:
+        raise PortError(f"--only is for the stages {' and '.join(MOVES)}, not for {stage}")
     known = load_rules(rules, data=stage == "data")
     project = read_project(folder, tests=tests)
     before = {file.name: file.stored for file in project.files}
@@ -62,14 +69,14 @@ def make_plan(
     made: list[MadeAsync] = []
     if stage == "serve":
         texts |= asgi_file(read_project(folder, texts, tests), known)
-    elif stage in ("async", "data"):
+    elif stage in MOVES:
         project = read_project(folder, texts, tests)
         analysis = analyse(project, known, only)
         texts |= _async_texts(analysis, known)
         findings += find_problems(analysis, known)
         made = _made_async(analysis)
     files = _changes(texts, before)
-    if stage in ("async", "data") and any(file.is_test for file in project.files):
+    if stage in MOVES and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
         options = pytest_options(folder, greenlets=any(b"LazySQLAlchemy" in text for text in after))
         files += [options] if options else []
