@@ -24,7 +24,7 @@ from quartpatterns.gallery import originals, run_process, runs
 from quartpatterns.gallery.pages import pages
 from quartpatterns.gallery.results import Kind, Run, add_run, change_state, db, now
 from quartpatterns.gallery.run_output import Progress
-from quartpatterns.gallery.settings import GallerySettings
+from quartpatterns.gallery.settings import GallerySettings, read_environment
 from quartpatterns.gallery.worker import create_app as create_worker
 from quartpatterns.sqlalchemy.migrations import upgrade
 from quartpatterns.subclassing import FaithfulQuart
@@ -493,6 +493,11 @@ def test_smallest_memory() -> None:
     app.config["GALLERY_RUN_MEMORY"] = 1_000
     with pytest.raises(ValueError, match="GALLERY_RUN_MEMORY must be a whole number of bytes, "):
         GallerySettings(app)
+
+
+def test_no_memory_limit() -> None:
+    """The environment variable can say that there is no limit."""
+    assert read_environment({"QUARTPATTERNS_RUN_MEMORY": "null"}) == {"GALLERY_RUN_MEMORY": None}
 
 
 @pytest.mark.slow

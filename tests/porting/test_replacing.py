@@ -130,7 +130,7 @@ def test_pair(tmp_path: Path, name: str) -> None:
     plan = port(tmp_path, "data")
     text = (tmp_path / "test_shop.py").read_text()
     for used, statement in IMPORTS.items():
-        assert (statement in text) == (used in after)
+        assert text.count(f"{statement}\n") == (used in after)
         text = text.replace(f"{statement}\n", "")
     assert text == NEW_HEAD.lstrip() + after
     assert not [each for each in plan.findings if each.file == "test_shop.py"]

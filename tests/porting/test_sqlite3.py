@@ -243,7 +243,9 @@ def test_pair(tmp_path: Path, name: str) -> None:
     written(tmp_path, {"app.py": HEAD.lstrip() + before})
     port(tmp_path, "data")
     text = (tmp_path / "app.py").read_text()
-    text = text.replace("from contextlib import aclosing\n", "")
+    statement = "from contextlib import aclosing\n"
+    assert text.count(statement) == ("aclosing(" in after)
+    text = text.replace(statement, "")
     assert text == NEW_HEAD.lstrip() + after
     assert not make_plan(tmp_path, "data").changes
 
@@ -302,7 +304,7 @@ def undo(name):
             db.execute("insert into item (name) values (?)", [name])
             raise LookupError
     except LookupError:
-        return "", 400
+        return {"names": [row["name"] for row in get_db().execute("select name from item")]}, 400
 
 @app.get("/")
 def index():
@@ -323,5 +325,7 @@ async def test_application(shop: ModuleType) -> None:
     """A ported application commits, rolls back, and refuses the same as before."""
     client = shop.app.test_client()
     paths = ("/init", "/items/a", "/items/a", "/undone/b")
-    assert [(await client.post(path)).status_code for path in paths] == [200, 200, 409, 400]
+    responses = [await client.post(path) for path in paths]
+    assert [each.status_code for each in responses] == [200, 200, 409, 400]
+    assert await responses[-1].get_json() == {"names": ["a"]}  # on the connection that rolled back
     assert (await (await client.get("/")).get_json()) == {"names": ["a"]}
