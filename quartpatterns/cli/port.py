@@ -52,6 +52,7 @@ Exit code: 0 for success, 1 if --check finds something to do, the tests of --run
 differ, 2 if the project cannot be ported.
 """
 TIMEOUT = 600.0  # seconds for each run of the tests
+MAX_TIMEOUT = 1_000_000
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -129,6 +130,10 @@ def command(
         raise UsageProblem("--timeout is for the tests of --run: add --run, or leave it out")
     if force and not writes and tests is None:
         raise UsageProblem("--force is for --write and --run: add one of them, or leave it out")
+    if timeout is not None and not timeout <= MAX_TIMEOUT:  # also false for NaN
+        raise UsageProblem(f"--timeout is at most {MAX_TIMEOUT:g} seconds")
+    if no_parity and stage not in MOVES:
+        raise UsageProblem(f"--no-parity is for the stages {' and '.join(MOVES)}, not for {stage}")
     if no_parity and tests is None:
         raise UsageProblem("--no-parity is for --run: add it, or leave it out")
     plan = make_plan(folder, stage, rules, tests=test_folders, only=only)

@@ -450,8 +450,13 @@ class Calls:
                 continue
             if isinstance(arg.value, cst.Tuple | cst.List):
                 return [
-                    (self.evaluator.evaluate(element.value, scope), cst.Arg(element.value))
-                    for element in arg.value.elements
+                    (
+                        self.evaluator.evaluate(each.value, scope),
+                        cst.Arg(
+                            each.value, star="*" if isinstance(each, cst.StarredElement) else ""
+                        ),
+                    )
+                    for each in arg.value.elements
                 ]
         return []
 
@@ -468,7 +473,7 @@ class Calls:
     def _partial(self, arguments: list[tuple[Values, cst.Arg]]) -> Values:
         """Return functions that have some of their arguments."""
         found: set[Value] = set()
-        given = sum(arg.keyword is None for _, arg in arguments) - 1
+        given = sum(arg.keyword is None and not arg.star for _, arg in arguments) - 1
         for value in arguments[0][0] if arguments else ():
             if isinstance(value, Function):
                 self.bind(value, arguments[1:])

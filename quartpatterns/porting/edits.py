@@ -12,6 +12,7 @@ from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.project import (
     PythonFile,
+    absolute_module,
     dotted_name,
     imported_modules,
     is_extension,
@@ -204,10 +205,16 @@ class _Writer:
     def _to_thread(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
         """Write ``run(a)`` as ``asyncio.to_thread(run, a)``."""
         text = edits.file.text
-        start = edits.file.spans[node.func][1]
+        begin, start = _outer_span(node.func, edits.file)
         end = text.index(b"(", start) + 1
         separate = "" if not node.args else "," if text[end : end + 1] in b"\r\n" else ", "
-        edits.wrap(node.func, "asyncio.to_thread(")
+        if node.func.lpar:
+            edits.replace_span(begin, begin + 1, "asyncio.to_thread((")
+        else:
+            edits.wrap(node.func, "asyncio.to_thread(")
+        for arg in node.args:
+            if isinstance(arg.value, cst.GeneratorExp) and not arg.value.lpar:
+                edits.wrap(arg.value, "(", ")")
         edits.replace_span(start, end, separate)
         wanted["asyncio"] = "import asyncio"
 
@@ -382,12 +389,14 @@ class _Writer:
 
     def _context_manager(self, info: FunctionInfo, edits: Edits, wanted: dict[str, str]) -> None:
         for decorator in info.node.decorators:
-            text = edits.file.source(decorator.decorator)
-            if text == "contextmanager":
-                edits.replace(decorator.decorator, "asynccontextmanager")
+            node = decorator.decorator
+            if _full_name(node, edits.file) != "contextlib.contextmanager":
+                continue
+            if isinstance(node, cst.Attribute):
+                edits.replace(node.attr, "asynccontextmanager")
+            else:
+                edits.replace(node, "asynccontextmanager")
                 wanted["asynccontextmanager"] = "from contextlib import asynccontextmanager"
-            elif text == "contextlib.contextmanager":
-                edits.replace(decorator.decorator, "contextlib.asynccontextmanager")
 
     def _is_test_case(self, info: FunctionInfo) -> bool:
         return info.owner is not None and any(
@@ -399,12 +408,13 @@ class _Writer:
         if info is None or not self._has_asynchronous_tests(info):
             return
         for base in node.bases:
-            text = edits.file.source(base.value)
-            if text == "unittest.TestCase":
-                edits.replace(base.value, "unittest.IsolatedAsyncioTestCase")
-            elif text == "TestCase" and "unittest.TestCase" in self.analysis.external_bases(info):
+            if _full_name(base.value, edits.file) != "unittest.TestCase":
+                continue
+            if isinstance(base.value, cst.Attribute):
+                edits.replace(base.value.attr, "IsolatedAsyncioTestCase")
+            else:
                 edits.replace(base.value, "IsolatedAsyncioTestCase")
-                wanted[text] = "from unittest import IsolatedAsyncioTestCase"
+                wanted["TestCase"] = "from unittest import IsolatedAsyncioTestCase"
 
     def _has_asynchronous_tests(self, info: ClassInfo) -> bool:
         """Return whether the class or one that inherits from it has asynchronous methods."""
@@ -593,3 +603,21 @@ def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
     if node.lpar and node.rpar:
         return file.spans[node.lpar[0]][0], file.spans[node.rpar[-1]][1]
     return file.spans[node]
+
+
+def _full_name(node: cst.CSTNode, file: PythonFile) -> str:
+    """Return the name with the module from which the file imports it."""
+    head, dot, rest = dotted_name(node).partition(".")
+    for each in file.spans:
+        if not isinstance(each, cst.Import | cst.ImportFrom) or isinstance(
+            each.names, cst.ImportStar
+        ):
+            continue
+        prefix = ""
+        if isinstance(each, cst.ImportFrom):
+            prefix = f"{absolute_module(each, file)}."
+        for alias in each.names:
+            bound = alias.asname.name if alias.asname else alias.name
+            if dotted_name(bound) == head:
+                return f"{prefix}{dotted_name(alias.name)}{dot}{rest}"
+    return f"{head}{dot}{rest}"

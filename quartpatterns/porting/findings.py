@@ -126,7 +126,7 @@ def _unknown_methods(analysis: Analysis) -> Iterator[PortFinding]:
     """Yield calls that may be those of methods that became asynchronous."""
     methods = {
         info.node.name.value: info
-        for info in analysis.functions.values()
+        for info in sorted(analysis.functions.values(), key=lambda each: not each.file.is_test)
         if info.is_new and info.owner and not info.view and not info.generator
     }
     for node, file in analysis.unknown.items():

@@ -150,6 +150,7 @@ def copied(folder: Path, changes: Iterable[FileChange] = ()) -> Generator[Path]:
         for change in changes:
             path = copy / change.file
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # It may be a link to the original.
             path.write_bytes(change.after)
         yield copy
     finally:

@@ -79,29 +79,47 @@ class Prefixes:
 
     def __init__(self, project: SourceProject) -> None:
         self._of: dict[tuple[PythonFile, str], set[str]] = {}
-        registered: list[tuple[PythonFile, str, str]] = []
+        registered: list[tuple[PythonFile, str, str, set[str]]] = []
         for file in project.files:
             for call in (node for node in file.spans if isinstance(node, cst.Call)):
                 parent = file.parents[call]
-                if isinstance(parent, cst.Assign) and file.source(call.func).endswith("Blueprint"):
-                    for target in parent.targets:
+                if isinstance(parent, cst.Assign | cst.AnnAssign) and file.source(
+                    call.func
+                ).endswith("Blueprint"):
+                    targets = parent.targets if isinstance(parent, cst.Assign) else [parent]
+                    for target in targets:
                         prefixes = self._of.setdefault((file, dotted_name(target.target)), set())
                         prefixes |= _prefix(call)
                 elif isinstance(call.func, cst.Attribute) and call.args:
                     if call.func.attr.value == "register_blueprint":
                         name = dotted_name(call.args[0].value)
-                        registered += [(file, name, prefix) for prefix in _prefix(call)]
+                        parent_name = dotted_name(call.func.value)
+                        registered.append((file, parent_name, name, _prefix(call)))
         self._everywhere: set[str] = set()  # of blueprints that were not found
-        for file, name, prefix in registered:
-            module, _, variable = _imported(file, name).rpartition(".")
-            found = [
-                prefixes
-                for (place, own), prefixes in self._of.items()
-                if own == variable
-                and (place is file if not module else place.module.split(".")[-1] == module)
-            ]
-            for prefixes in found or [self._everywhere]:
-                prefixes.add(prefix)
+        for file, _, name, given in registered:
+            for prefixes in self._found(file, name) or [self._everywhere]:
+                prefixes |= given
+        own = {id(prefixes): prefixes | {""} for prefixes in self._of.values()}
+        for _ in registered:  # A blueprint in a blueprint, as deep as they are nested.
+            for file, parent_name, name, _ in registered:
+                for outer in self._found(file, parent_name):
+                    for prefixes in self._found(file, name):
+                        if prefixes is not outer:
+                            prefixes |= {
+                                before.rstrip("/") + after
+                                for before in outer
+                                for after in own[id(prefixes)]
+                            }
+
+    def _found(self, file: PythonFile, name: str) -> list[set[str]]:
+        """Return the prefixes of the blueprints that a variable can be."""
+        module, _, variable = _imported(file, name).rpartition(".")
+        return [
+            prefixes
+            for (place, own), prefixes in self._of.items()
+            if own == variable
+            and (place is file if not module else place.module.split(".")[-1] == module)
+        ]
 
     def urls(self, method: Method, node: cst.Call, file: PythonFile, rule: str) -> set[str]:
         """Return the URLs that *rule* can have: alone, and with the prefixes of its blueprint.
@@ -112,11 +130,15 @@ class Prefixes:
             file: The file with the call.
             rule: The rule.
         """
-        prefixes = {""}
+        prefixes: set[str] = set()
         if method.type != "flask.Flask" and isinstance(node.func, cst.Attribute):
             prefixes |= self._of.get((file, dotted_name(node.func.value)), set())
             prefixes |= self._everywhere
-        urls = {f"{prefix.rstrip('/')}{rule}" for prefix in prefixes}
+        urls = {rule} | {
+            f"{prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else prefix
+            for prefix in prefixes
+            if prefix
+        }
         return {url for url in urls if url.startswith("/")}
 
 

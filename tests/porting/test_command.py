@@ -361,3 +361,16 @@ def test_no_command(shop: Path) -> None:
     assert (
         "--run: nothing_like_this: No such file" in run(shop, "--run", "nothing_like_this").output
     )
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "3000000"])
+def test_long_timeout(shop: Path, seconds: str) -> None:
+    """A time that no process can wait for is one line."""
+    found = run(shop, "--run", "true", "--timeout", seconds)
+    assert found.exit_code == 2 and "--timeout is at most 1e+06 seconds" in found.output
+
+
+def test_parity_of_another_stage(shop: Path) -> None:
+    """The stages that leave Flask compare no responses."""
+    found = run(shop, "--stage", "serve", "--run", "true", "--no-parity")
+    assert found.exit_code == 2 and "not for serve" in found.output

@@ -142,3 +142,23 @@ def test_stage_async_leaves_data(tmp_path: Path) -> None:
     plan = port(tmp_path)
     assert b"time.sleep(1)" in plan.changes[0].after
     assert [each.kind for each in plan.findings] == ["blocks", "blocks"]
+
+
+def test_calls_in_threads(tmp_path: Path) -> None:
+    """A generator expression and a function in parentheses become arguments of to_thread()."""
+    text = """
+    import subprocess
+
+    app = Flask(__name__)
+
+    def total(items):
+        subprocess.run(["true"])
+        return sum(items)
+
+    @app.get("/")
+    def index():
+        return str(total(int(x) for x in "123") + (total)([4]))
+    """
+    changed = ported(tmp_path, HEAD + _dedented(text), "data")
+    assert 'await asyncio.to_thread(total, (int(x) for x in "123"))' in changed
+    assert "await asyncio.to_thread((total), [4])" in changed

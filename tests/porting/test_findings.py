@@ -271,3 +271,31 @@ def test_setups(tmp_path: Path) -> None:
     found = [each for each in make_plan(tmp_path).findings if each.file == "test_app.py"]
     assert [(each.kind, each.line) for each in found] == [("breaks", 6), ("breaks", 15)]
     assert all("an asynchronous fixture" in each.remedy for each in found)
+
+
+def test_same_name_in_tests(tmp_path: Path) -> None:
+    """A class of the tests with the same method hides no place of the application."""
+    files = {
+        "app.py": """
+        from flask import Flask, render_template
+
+        app = Flask(__name__)
+
+        class Repo:
+            def load(self):
+                return render_template("a.html")
+
+        @app.get("/")
+        def index():
+            return unknown_repo().load()
+        """,
+        "test_app.py": """
+        from app import Repo, app
+
+        class FakeRepo(Repo):
+            def load(self):
+                return app.test_client().get("/")
+        """,
+    }
+    found = make_plan(written(tmp_path, files)).findings
+    assert [("app.py", 11)] == [(each.file, each.line) for each in found]

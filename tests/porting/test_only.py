@@ -239,3 +239,50 @@ def test_stage_data(tmp_path: Path) -> None:
     assert not plan.findings
     [found] = make_plan(tmp_path, "async", only=["/a"]).findings
     assert (found.kind, found.line) == ("blocks", 8)
+
+
+PREFIXES = {
+    "app.py": """
+    from flask import Blueprint, Flask
+
+    bp: Blueprint = Blueprint("bp", __name__, url_prefix="/admin")
+    api = Blueprint("api", __name__, url_prefix="/api")
+    v1 = Blueprint("v1", __name__, url_prefix="/v1")
+    more = Blueprint("more", __name__, url_prefix="/m")
+
+    @bp.get("/x")
+    def x():
+        return ""
+
+    @v1.get("/users")
+    def users():
+        return ""
+
+    @more.get("list")
+    def listed():
+        return ""
+
+    api.register_blueprint(v1)
+    app = Flask(__name__)
+    app.register_blueprint(bp)
+    app.register_blueprint(api)
+    app.register_blueprint(more)
+    """
+}
+
+
+@pytest.mark.parametrize(
+    ("route", "name"), [("/admin/x", "x"), ("/api/v1/users", "users"), ("/m/list", "listed")]
+)
+def test_prefixes(tmp_path: Path, route: str, name: str) -> None:
+    """A route has the prefixes of all its blueprints, and one slash between them."""
+    plan = make_plan(written(tmp_path, PREFIXES), only=[route])
+    assert [each.name for each in plan.made_async] == [name]
+    with pytest.raises(PortError, match="no such route"):
+        make_plan(tmp_path, only=["/mlist"])
+
+
+def test_function_of_another_stage(tmp_path: Path) -> None:
+    """Also without the command, views are not selected where none becomes asynchronous."""
+    with pytest.raises(PortError, match="--only is for the stages async and data, not for serve"):
+        make_plan(written(tmp_path, PREFIXES), "serve", only=["/admin/x"])

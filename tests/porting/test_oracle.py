@@ -162,3 +162,17 @@ def test_imports_the_copy(tmp_path: Path) -> None:
     command = shlex.join(["env", sys.executable, "-c", code])
     outcome, _ = run_ported(make_plan(shop), command, 60)
     assert outcome.code == 0, outcome.output
+
+
+def test_linked_file(tmp_path: Path) -> None:
+    """What changes in the copy is not written through a link into the original."""
+    project, target = tmp_path / "project", tmp_path / "pytest.ini"
+    files = {"app.py": "from flask import Flask\n", "test_app.py": "def test_app(): pass\n"}
+    written(project, files)
+    target.write_text("[pytest]\n")
+    (project / "pytest.ini").symlink_to(target)
+    plan = make_plan(project)
+    assert "pytest.ini" in {change.file for change in plan.changes}
+    with oracle.copied(project, plan.changes) as copy:
+        assert "asyncio_mode" in (copy / "pytest.ini").read_text()
+    assert target.read_text() == "[pytest]\n"

@@ -1357,3 +1357,64 @@ def test_set_ups(tmp_path: Path) -> None:
     port(tmp_path)
     assert (tmp_path / "test_app.py").read_text() == NEW_SET_UPS.lstrip("\n")
     assert not port(tmp_path).changes
+
+
+def test_names_of_imports(tmp_path: Path) -> None:
+    """Other names of unittest and contextlib are known, and a class of that name is another."""
+    base = "import unittest\n\nclass TestCase(unittest.TestCase):\n    pass\n"
+    test = """
+    import contextlib as cl
+    import unittest as ut
+    from contextlib import contextmanager as cm
+    from unittest import TestCase as Base
+    from app import app
+    from base import TestCase
+
+    @cm
+    def one():
+        yield app.test_client().get("/")
+
+    @cl.contextmanager
+    def two():
+        yield app.test_client().get("/")
+
+    class A(Base):
+        def setUp(self):
+            app.test_client().get("/")
+
+    class B(ut.TestCase):
+        def setUp(self):
+            app.test_client().get("/")
+
+    class C(TestCase):
+        def setUp(self):
+            app.test_client().get("/")
+    """
+    app = "from flask import Flask\n\napp = Flask(__name__)\n"
+    port(written(tmp_path, {"app.py": app, "base.py": base, "test_app.py": test}))
+    changed = (tmp_path / "test_app.py").read_text()
+    assert "@asynccontextmanager\nasync def one" in changed
+    assert "@cl.asynccontextmanager\nasync def two" in changed
+    assert "class A(IsolatedAsyncioTestCase)" in changed
+    assert "class B(ut.IsolatedAsyncioTestCase)" in changed
+    assert "class C(TestCase)" in changed
+    assert "class TestCase(unittest.IsolatedAsyncioTestCase)" in (tmp_path / "base.py").read_text()
+
+
+def test_partial_with_options(tmp_path: Path) -> None:
+    """Keyword arguments of a partial function take no place of the others."""
+    test = """
+    from functools import partial
+    from app import app
+
+    def show(client, name=""):
+        return client.get("/")
+
+    def test_it():
+        options = {"name": "a"}
+        partial(show, **options)(app.test_client())
+    """
+    app = "from flask import Flask\n\napp = Flask(__name__)\n"
+    port(written(tmp_path, {"app.py": app, "test_app.py": test}))
+    changed = (tmp_path / "test_app.py").read_text()
+    assert "async def show(" in changed and "await partial(show" in changed
