@@ -503,14 +503,20 @@ class Analysis:
     def external_bases(self, info: ClassInfo) -> set[str]:
         """Return the types from outside of the project that a class inherits from."""
         found: set[str] = set()
-        for base in info.bases:
-            if isinstance(base, Name):
-                rule = self.rules.names.get(base.name)
-                found.add(rule.returns if rule and rule.returns else base.name)
-            elif isinstance(base, Instance) and isinstance(base.type, str):
-                found.add(base.type)
-            elif isinstance(base, ProjectClass):
-                found |= self.external_bases(base.info)
+        pending, seen = [info], set[ClassInfo]()
+        while pending:
+            one = pending.pop()
+            if one in seen:  # celery.Task = ContextTask, which inherits from celery.Task
+                continue
+            seen.add(one)
+            for base in one.bases:
+                if isinstance(base, Name):
+                    rule = self.rules.names.get(base.name)
+                    found.add(rule.returns if rule and rule.returns else base.name)
+                elif isinstance(base, Instance) and isinstance(base.type, str):
+                    found.add(base.type)
+                elif isinstance(base, ProjectClass):
+                    pending.append(base.info)
         return found
 
     def use_session(self, scope: Scope) -> None:

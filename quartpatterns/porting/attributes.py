@@ -66,10 +66,15 @@ class Attributes:
                 self.rename(owner.name, name, rule.port, node)
             return self.external_name(f"{owner.name}.{name}")
         if isinstance(owner, Function):
+            self.flow.read((owner.info, "task"))  # A decorator may become known later.
             if "task" in owner.info.kinds:
                 return self._external_attribute("celery.Task", name, node, scope)
-            # The function that Flask-Caching has decorated.
-            return frozenset({owner}) if name == "uncached" else NOTHING
+            # The function that Flask-Caching or quartpatterns.tasks has decorated.
+            if name in ("function", "uncached"):
+                return frozenset({owner})
+            if "queued" in owner.info.kinds:
+                return self._external_attribute("tasks.Task", name, node, scope)
+            return NOTHING
         if isinstance(owner, ProjectModule):
             inner = self.evaluator.scopes[owner.file.tree]
             if name in inner.names:
@@ -167,11 +172,17 @@ class Attributes:
 
     def of_class(self, info: ClassInfo, name: str) -> Values:
         """Return what an attribute of a class of the project can be."""
-        found = set(self.flow.read((info, name))) | set(self.flow.read((info.scope, name)))
-        if not found:
-            for base in info.bases:
-                if isinstance(base, ProjectClass):
-                    found |= self.of_class(base.info, name)
+        pending, seen = [info], set[ClassInfo]()
+        found: set[Value] = set()
+        while pending:
+            one = pending.pop(0)
+            if one in seen:
+                continue
+            seen.add(one)
+            values = self.flow.read((one, name)) | self.flow.read((one.scope, name))
+            found |= values
+            if not values:
+                pending += [base.info for base in one.bases if isinstance(base, ProjectClass)]
         return frozenset(found)
 
     def of_instance(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from itertools import pairwise
 
 import libcst as cst
@@ -19,16 +18,10 @@ from quartpatterns.porting.project import (
 )
 from quartpatterns.porting.replacing import edit_replacement
 from quartpatterns.porting.rules import NameRule, Rules
-from quartpatterns.porting.text_edits import (
-    Edits,
-    end_of_line,
-    first_statement,
-    move_names,
-    separator,
-)
+from quartpatterns.porting.text_edits import Edits, add_imports, move_names, separator
 from quartpatterns.porting.values import ClassInfo, FunctionInfo
 
-__all__ = ["apply_analysis"]
+__all__ = ["apply_analysis", "names_of"]
 
 UNITTEST = {"setUp": "asyncSetUp", "tearDown": "asyncTearDown"}
 TEST_CASES = ("unittest.TestCase", "flask_testing.TestCase")
@@ -162,7 +155,7 @@ class _Writer:
         for generator in self._lists.pop(file, ()):
             self._make_list(generator, edits)
         if wanted:
-            self._add_imports(file, edits, wanted.values())
+            add_imports(edits, wanted.values(), self.rules.modules)
         return edits
 
     def _hoist(self, file: PythonFile, edits: Edits) -> None:
@@ -199,7 +192,7 @@ class _Writer:
         for setting, values in self.rules.setting_values.items():
             if (new := values.get(str(node.evaluated_value))) is None:
                 continue
-            if setting in _names_of(node, edits.file):
+            if setting in names_of(node, edits.file):
                 edits.replace(node, f"{node.quote}{new}{node.quote}")
 
     def _to_thread(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
@@ -535,43 +528,8 @@ class _Writer:
         else:
             edits.replace_span(spans[0][0], spans[1][0], "")
 
-    def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
-        """Insert statements after the last import at the top of the module."""
-        present = {
-            file.source(small)
-            for line in file.tree.body
-            if isinstance(line, cst.SimpleStatementLine)
-            for small in line.body
-        }
-        statements = [statement for statement in statements if statement not in present]
-        last: cst.CSTNode | None = None
-        for statement in file.tree.body:
-            if isinstance(statement, cst.SimpleStatementLine):
-                first = statement.body[0]
-                if isinstance(first, cst.Import | cst.ImportFrom):
-                    last = statement
-                    if self._is_flask(first):
-                        break
-                    continue
-            if last is not None:
-                break
-        newline = file.tree.default_newline
-        if last is None:
-            position = first_statement(file)
-            edits.insert(
-                position, "".join(f"{statement}{newline}" for statement in sorted(statements))
-            )
-            return
-        position = end_of_line(last, file)
-        edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
 
-    def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
-        if isinstance(node, cst.ImportFrom):
-            return node.module is not None and dotted_name(node.module) in self.rules.modules
-        return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)
-
-
-def _names_of(node: cst.SimpleString, file: PythonFile) -> set[str]:
+def names_of(node: cst.SimpleString, file: PythonFile) -> set[str]:
     """Return the names and keys that get a string as their value."""
     parent = file.parents[node]
     keys: list[cst.CSTNode] = []

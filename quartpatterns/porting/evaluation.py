@@ -586,6 +586,11 @@ class Evaluator:
     def _eval_booleanoperation(self, node: cst.BooleanOperation, scope: Scope) -> Values:
         return self.evaluate(node.left, scope) | self.evaluate(node.right, scope)
 
+    def _eval_binaryoperation(self, node: cst.BinaryOperation, scope: Scope) -> Values:
+        left, right = self.evaluate(node.left, scope), self.evaluate(node.right, scope)
+        # The union of dictionaries and sets, and a chain of tasks.
+        return left | right if isinstance(node.operator, cst.BitOr) else NOTHING
+
     def _eval_namedexpr(self, node: cst.NamedExpr, scope: Scope) -> Values:
         values = self.evaluate(node.value, scope)
         self._assign(node.target, values, scope)

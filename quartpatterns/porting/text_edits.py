@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, dotted_name
 
-__all__ = ["Edits", "end_of_line", "first_statement", "move_names", "separator"]
+__all__ = ["Edits", "add_imports", "end_of_line", "first_statement", "move_names", "separator"]
 
 
 @dataclass
@@ -60,8 +60,10 @@ class Edits:
         parts: list[bytes] = []
         done = 0
         for point in points:
+            if point < done:  # inside of text that is replaced as a whole
+                continue
             parts.append(text[done:point])
-            done = max(done, point)
+            done = point
             for _, inserted in sorted(self._insertions.get(point, ()), key=lambda each: each[0]):
                 parts.append(inserted.encode())
             if point in starts:
@@ -75,6 +77,48 @@ class Edits:
     def changes(self) -> int:
         """The number of changes."""
         return sum(map(len, self._insertions.values())) + len(self._replacements)
+
+
+def add_imports(edits: Edits, statements: Iterable[str], modules: Container[str]) -> None:
+    """Insert statements after the last import at the top of the module.
+
+    Arguments:
+        edits: The changes of the file.
+        statements: The statements that import.
+        modules: Modules after whose import they can be, if there are more below.
+    """
+    file = edits.file
+    present = {
+        file.source(small)
+        for line in file.tree.body
+        if isinstance(line, cst.SimpleStatementLine)
+        for small in line.body
+    }
+    statements = [statement for statement in statements if statement not in present]
+    last: cst.CSTNode | None = None
+    for statement in file.tree.body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            first = statement.body[0]
+            if isinstance(first, cst.Import | cst.ImportFrom):
+                last = statement
+                if _imports(first, modules):
+                    break
+                continue
+        if last is not None:
+            break
+    newline = file.tree.default_newline
+    if last is None:
+        position = first_statement(file)
+        edits.insert(position, "".join(f"{statement}{newline}" for statement in sorted(statements)))
+        return
+    position = end_of_line(last, file)
+    edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
+
+
+def _imports(node: cst.Import | cst.ImportFrom, modules: Container[str]) -> bool:
+    if isinstance(node, cst.ImportFrom):
+        return node.module is not None and dotted_name(node.module) in modules
+    return any(dotted_name(alias.name) in modules for alias in node.names)
 
 
 def move_names(
