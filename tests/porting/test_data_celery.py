@@ -618,6 +618,79 @@ def test_celery_stays(tmp_path: Path, why: str) -> None:
     assert not make_plan(tmp_path, "data").changes
 
 
+EAGER = {
+    "shop.py": """
+        from celery import Celery
+        from flask import Flask
+
+        app = Flask(__name__)
+        celery = Celery(app.name, broker="redis://localhost")
+
+        @celery.task
+        def work(name):
+            print(name)
+        """,
+    "tests/conftest.py": """
+        import pytest
+        import shop
+
+        @pytest.fixture(scope="session", autouse=True)
+        def eager():
+            shop.celery.conf.update(task_always_eager=True, task_eager_propagates=True)
+            yield
+            shop.celery.conf.task_always_eager = False
+
+        @pytest.fixture
+        def application():
+            shop.app.testing = True
+            return shop.app
+        """,
+}
+
+
+def test_eager_tasks_in_tests(tmp_path: Path) -> None:
+    """What sets ``task_always_eager`` becomes a fixture with the application of the tests."""
+    plan = port(written(tmp_path, EAGER), "data")
+    assert (tmp_path / "tests/conftest.py").read_text() == textwrap.dedent("""
+        import pytest
+        import shop
+        from quartpatterns.tasks.testing import eager_tasks
+
+
+        @pytest.fixture(autouse=True)
+        def run_jobs_eagerly(application):
+            with eager_tasks(application):
+                yield
+
+        @pytest.fixture(scope="session", autouse=True)
+        def eager():
+            yield
+
+        @pytest.fixture
+        def application():
+            shop.app.testing = True
+            return shop.app
+        """).lstrip("\n")
+    assert "TASKS_EAGER" not in (tmp_path / "shop.py").read_text()
+    assert [(each.file, each.kind) for each in plan.findings] == [
+        ("shop.py", "differs"),
+        ("tests/conftest.py", "differs"),
+    ]
+    assert not make_plan(tmp_path, "data").changes
+
+
+def test_eager_tasks_without_an_application(tmp_path: Path) -> None:
+    """The place is named if the tests have no application that the analysis finds."""
+    files = {
+        **EAGER,
+        "tests/conftest.py": "import shop\nshop.celery.conf.task_always_eager = True\n",
+    }
+    plan = port(written(tmp_path, files), "data")
+    found = [each for each in plan.findings if each.kind == "breaks"]
+    assert [each.code for each in found] == ["shop.celery.conf.task_always_eager = True"]
+    assert "eager_tasks" in found[0].remedy
+
+
 def test_other_stages_keep_celery(tmp_path: Path) -> None:
     """The stage async changes nothing of it."""
     before = PAIRS["Flask 0.10's pattern"][0]

@@ -15,6 +15,7 @@ import libcst as cst
 from quartpatterns.porting.celery_move.blockers import find_blockers
 from quartpatterns.porting.celery_move.calls import move_calls, report_names
 from quartpatterns.porting.celery_move.code import CeleryCode, uses_celery
+from quartpatterns.porting.celery_move.eager import move_eager_tests
 from quartpatterns.porting.celery_move.schedule import move_schedule
 from quartpatterns.porting.celery_move.settings import Connection, NotMovableError
 from quartpatterns.porting.celery_move.tasks import move_tasks
@@ -82,6 +83,7 @@ def _moved(code: CeleryCode) -> CeleryMove:
             code.want(connection.file, "from quartpatterns.tasks import Tasks")
             code.add_line(connection.file, f"{connection.shared} = Tasks()")
     move_schedule(code, connection.shared)
+    move_eager_tests(code)
     connection.discard()
     move_tasks(code, connection.shared)
     connection.write(module)

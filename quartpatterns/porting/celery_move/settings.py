@@ -120,7 +120,7 @@ class Connection:
             if name not in CONFIGURING or CELERY not in code.types(node.value, file):
                 continue
             statement = code.statement(node, file)
-            if statement is None:
+            if statement is None or (file.is_test and name == "conf"):
                 continue
             small = statement.body[0]
             if isinstance(small, cst.Assign):
@@ -426,6 +426,7 @@ class Connection:
             lower = [name for name in names if name == name.lower()] or [plain]
             if plain == "broker_url" or any(name == name.lower() for name in names):
                 return f'{text}.get("{lower[0]}"{self._default(plain)})'
+        names = [name for name in names if name.isupper()]
         if not names:
             return ""
         return f'{app}.config.get("{names[0]}"{self._default(plain)})'
@@ -445,6 +446,7 @@ class Connection:
                 if (
                     name
                     and plain_setting(name) == plain
+                    and not self.code.is_covered(node, file)
                     and "celery" in (name + file.text.decode()).lower()
                 ):
                     found.setdefault(name, len(found))
