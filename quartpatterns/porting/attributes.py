@@ -130,12 +130,12 @@ class Attributes:
                 self.result.await_(node, scope.file, scope.file.source(node))
                 if type_name == "flask.Request":
                     self.result.of_request.add(node)
-            if name in rule.attributes:
-                found.add(Instance(rule.attributes[name]))
+            if kind := rule.attribute(name):
+                found.add(Instance(kind))
             if (
                 name in (rule.awaited | rule.accepts | rule.views)
-                or name in rule.returns
-                or name in rule.blocks
+                or rule.returned(name)
+                or rule.blocked(name)
                 or name in rule.thread
                 or (rule.open and name in LOOKUPS)
             ):
@@ -167,11 +167,15 @@ class Attributes:
 
     def of_class(self, info: ClassInfo, name: str) -> Values:
         """Return what an attribute of a class of the project can be."""
-        found = set(self.flow.read((info, name))) | set(self.flow.read((info.scope, name)))
-        if not found:
-            for base in info.bases:
-                if isinstance(base, ProjectClass):
-                    found |= self.of_class(base.info, name)
+        pending, seen = [info], set[ClassInfo]()
+        found: set[Value] = set()
+        for each in pending:
+            own = self.flow.read((each, name)) | self.flow.read((each.scope, name))
+            found |= own
+            seen.add(each)
+            if not own:
+                bases = (base.info for base in each.bases if isinstance(base, ProjectClass))
+                pending += [base for base in bases if base not in seen]
         return frozenset(found)
 
     def of_instance(
