@@ -130,6 +130,7 @@ class Analysis:
         threads: The calls that create a thread, and the functions that run in it.
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        finalizers: The calls of ``addfinalizer()`` that can become statements, and what they get.
         threadable: The calls that wait, and that can be sent to a thread.
         lazy: Whether code runs in greenlets, so that SQLAlchemy can load lazily.
         waiting: The problems that do not exist if it does.
@@ -168,6 +169,7 @@ class Analysis:
         self.threads: dict[cst.Call, set[FunctionInfo]] = {}
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.finalizers: dict[cst.Call, Values] = {}
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.lazy = False
         self.waiting: dict[tuple[cst.CSTNode, str], Problem] = {}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.finalizers import move_finalizers
 from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.project import (
     PythonFile,
@@ -56,6 +58,13 @@ class _Writer:
             for info in analysis.functions.values()
             if info.is_new and info.node.name.value in UNITTEST and self._is_test_case(info)
         }
+        self.finalizers: dict[FunctionInfo, list[tuple[cst.Call, bool]]] = defaultdict(list)
+        for call, values in analysis.finalizers.items():
+            file = next(each for each in analysis.project.files if call in each.spans)
+            fixture = analysis.enclosing(call, file)
+            if fixture is not None and fixture.fixture and fixture.asynchronous:
+                self.finalizers[fixture].append((call, analysis.is_awaited(values)))
+        self.finalizer_calls = {call for calls in self.finalizers.values() for call, _ in calls}
         self.set_up_calls = {call for info in self.set_ups.values() for call in info.calls}
         self.synchronous: dict[cst.CSTNode, list[cst.CSTNode]] = {
             info.node: places
@@ -106,6 +115,8 @@ class _Writer:
                 self._find_lists(node, file)
             if node in self._hoisted:
                 edits.replace(node, self._hoisted[node])
+            elif node in self.finalizer_calls:
+                pass
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
             elif node in self.analysis.awaited and self.analysis.waits(node, file):
@@ -353,6 +364,8 @@ class _Writer:
             wanted["async_to_sync"] = "from quartpatterns.subclassing import async_to_sync"
         if "contextmanager" in info.kinds:
             self._context_manager(info, edits, wanted)
+        if calls := self.finalizers.get(info):
+            move_finalizers(node, calls, edits)
         if node in self.set_ups:
             edits.replace(node.name, UNITTEST[node.name.value])
 

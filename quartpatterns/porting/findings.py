@@ -221,6 +221,7 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
             and info.file.is_test
             and not info.fixture
             and not analysis.fixture_scope(info)
+            and analysis.enclosing(info.node, info.file) is None
             and SETUP.match(name)
         ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
