@@ -24,7 +24,8 @@ def movable_fixture(call: cst.CSTNode, file: PythonFile) -> cst.FunctionDef | No
     """
     expression = file.parents[call]
     line = file.parents[expression]
-    if not isinstance(expression, cst.Expr) or not _is_alone(line):
+    alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
+    if not isinstance(expression, cst.Expr) or not alone:
         return None
     function = file.parents[file.parents[line]]
     if not isinstance(function, cst.FunctionDef) or not isinstance(call, cst.Call):
@@ -33,10 +34,9 @@ def movable_fixture(call: cst.CSTNode, file: PythonFile) -> cst.FunctionDef | No
         return None
     last = function.body.body[-1]
     leaves = [*_leaves(function.body)]
-    returns_at_end = _is_alone(last) and [*last.children][:1] == leaves
-    if leaves and not returns_at_end:
+    if not isinstance(last, cst.SimpleStatementLine) or len(last.body) > 1:
         return None
-    return function if _is_alone(last) else None
+    return function if leaves in ([], [last.body[0]]) else None
 
 
 def move_finalizers(
@@ -51,10 +51,11 @@ def move_finalizers(
     """
     file = edits.file
     last = function.body.body[-1]
+    assert isinstance(last, cst.SimpleStatementLine)
     indent = indentation(last, file)
     newline = file.tree.default_newline
     lines = ["yield"]
-    statement = last.children[0]
+    statement = last.body[0]
     if isinstance(statement, cst.Return) and statement.value is not None:
         lines = [f"yield {file.source(statement.value)}"]
     for call, awaited in reversed(calls):
@@ -76,10 +77,6 @@ def move_finalizers(
         edits.replace_span(*file.spans[statement], new)
     elif all(file.parents[file.parents[call]] is not last for call, _ in calls):
         edits.insert(end_of_line(statement, file), f"{newline}{indent}{new}")
-
-
-def _is_alone(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and len(node.body) == 1
 
 
 def _leaves(body: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -15,10 +15,10 @@ PAIRS = {
     "a context": (
         "def context(request):\n    ctx = app.app_context()\n    ctx.push()\n\n"
         "    def teardown():\n        ctx.pop()\n\n"
-        "    request.addfinalizer(teardown)  # at last\n    return ctx\n",
+        "    request.addfinalizer(teardown)  # at last\n\n    return ctx\n",
         "async def context(request):\n    ctx = app.app_context()\n    await ctx.push()\n\n"
         "    async def teardown():\n        await ctx.pop()\n\n"
-        "    yield ctx\n    await teardown()\n",
+        "\n    yield ctx\n    await teardown()\n",
     ),
     "several finalizers, and no result": (
         "def context(request):\n    ctx = app.app_context()\n"
