@@ -12,6 +12,7 @@ import libcst as cst
 from quartpatterns.porting.analysis import Analysis
 from quartpatterns.porting.finalizers import move_finalizers
 from quartpatterns.porting.hoisting import hoisted
+from quartpatterns.porting.module_contexts import write_function
 from quartpatterns.porting.project import (
     PythonFile,
     absolute_module,
@@ -124,6 +125,9 @@ class _Writer:
                 wanted["wait_in_greenlet"] = "from quartpatterns.sqlalchemy import wait_in_greenlet"
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
+                if node in self.analysis.wrapped:
+                    write_function(node, edits, self._unit(node, file), self._strings(file))
+                    wanted["asyncio"] = "import asyncio"
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
                     self._augmented(node, edits)
@@ -290,6 +294,9 @@ class _Writer:
         """Return how far a statement is indented, with what the statements around it add."""
         start = file.spans[node][0]
         indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+        for wrapped in (node, *file.ancestors(node)):
+            if isinstance(wrapped, cst.With) and wrapped in self.analysis.wrapped:
+                indent += self._unit(wrapped, file)
         for ancestor in file.ancestors(node):
             if isinstance(ancestor, cst.With) and self._is_async_with(ancestor, file):
                 kinds = [item in self.analysis.async_items for item in ancestor.items]

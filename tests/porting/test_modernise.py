@@ -242,8 +242,10 @@ PAIRS = {
     ),
     "tables of an application": (
         "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\ndef f(app):\n"
+        "    db.Column(db.Binary)\n"
         "    db.create_all(app=app)  # tables\n    return app\n",
         "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\ndef f(app):\n"
+        "    db.Column(db.LargeBinary)\n"
         "    with app.app_context():\n        db.create_all()  # tables\n    return app\n",
     ),
     "schemas of marshmallow": (
