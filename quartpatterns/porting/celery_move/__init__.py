@@ -17,7 +17,7 @@ from quartpatterns.porting.celery_move.calls import move_calls, report_names
 from quartpatterns.porting.celery_move.code import CeleryCode, uses_celery
 from quartpatterns.porting.celery_move.eager import move_eager_tests
 from quartpatterns.porting.celery_move.schedule import move_schedule
-from quartpatterns.porting.celery_move.settings import Connection, NotMovableError
+from quartpatterns.porting.celery_move.settings import TasksConnection, NotMovableError
 from quartpatterns.porting.celery_move.tasks import move_tasks
 from quartpatterns.porting.findings import finding
 from quartpatterns.porting.project import PythonFile, SourceProject
@@ -69,7 +69,7 @@ def move_celery(project: SourceProject, rules: Rules) -> CeleryMove:
 
 
 def _moved(code: CeleryCode) -> CeleryMove:
-    connection = Connection(code)
+    connection = TasksConnection(code)
     module, texts = "", dict[str, bytes]()
     users = {info.file for info in code.tasks} | {connection.file}
     if connection.needs_shared:

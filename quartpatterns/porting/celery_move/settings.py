@@ -12,7 +12,7 @@ from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.serving import find_applications
 from quartpatterns.porting.settings import name_of_setting
 
-__all__ = ["Connection", "NotMovableError", "plain_setting"]
+__all__ = ["TasksConnection", "NotMovableError", "plain_setting"]
 
 APPLICATION = "flask.Flask"
 CONFIGURING = frozenset(
@@ -57,7 +57,7 @@ class _Place:
 
 
 @dataclass
-class Connection:
+class TasksConnection:
     """How the application and its tasks become connected.
 
     Attributes:
