@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine
 from contextvars import Token
+from functools import cached_property
 from typing import Any
 
 from flask.sansio.blueprints import Blueprint
@@ -100,11 +101,20 @@ class _FaithfulContext:
 
 
 class FaithfulAppContext(AppContext):
-    """An application context that sends its signals only if somebody receives them."""
+    """An application context that sends its signals only if somebody receives them.
+
+    Its URL adapter is created when it is first used.
+    """
 
     def __init__(self, app: Quart) -> None:
-        super().__init__(app)
+        self.app = app
+        self.g = app.app_ctx_globals_class()
         self._tokens: list[Token[AppContext]] = []
+
+    @cached_property
+    def url_adapter(self) -> MapAdapter | None:  # type: ignore[override]
+        """The adapter for URLs outside of requests. A request has an adapter of its own."""
+        return self.app.create_url_adapter(None)
 
     async def push(self) -> None:
         """Make the application current."""
@@ -170,7 +180,7 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
             session = await app.ensure_async(interface.open_session)(app, self.request_websocket)
             if session is None:
                 session = await interface.make_null_session(app)
-            self.session = session
+            self._session = session
         if self.url_adapter is not None:
             self.match_request()
         self._mark_accessed = True

@@ -199,6 +199,11 @@ class RequestLimits(Request):
         self._parsing_lock = self.lock_class()
         self._send_push_promise = send_push_promise
 
+    async def close(self) -> None:
+        """Close the files of the form, if it has any."""
+        if self._files:
+            await super().close()
+
     @property
     def content_length(self) -> int | None:
         """The declared length of the body in bytes, or ``None``."""
