@@ -375,8 +375,8 @@ class ReturnValues(Quart):
         value, status, headers = (
             _unpack(result) if isinstance(result, tuple) else (result, None, None)
         )
-        # For a dictionary, the test for iterators takes as long as a third of writing the JSON.
-        if type(value) is not dict and isinstance(value, BODY_TYPES):
+        # For the usual objects, the test for iterators would take a measurable time.
+        if type(value) not in (dict, self.response_class) and isinstance(value, BODY_TYPES):
             # The class sets the headers itself: several of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)
