@@ -6,11 +6,12 @@ each worker process has services of its own.
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Generator, Iterator
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import psycopg
@@ -29,6 +30,18 @@ from tests.written import write as write
 # On a loaded machine any example can take longer than Hypothesis allows by default.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Leave the modules and the tests, 750,000 objects, out of garbage collections."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

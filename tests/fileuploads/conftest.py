@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -112,8 +113,12 @@ class Bucket:
     @property
     def files(self) -> dict[str, bytes]:
         """The objects in the bucket by their keys."""
-        found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return {one["Key"]: self._read(one["Key"]) for one in found}
+        found = {}
+        for one in self.client.list_objects_v2(Bucket=self.name).get("Contents", []):
+            # The store of the application may delete it in another thread at the same time.
+            with contextlib.suppress(self.client.exceptions.NoSuchKey):
+                found[one["Key"]] = self._read(one["Key"])
+        return found
 
     def _read(self, name: str) -> bytes:
         data: bytes = self.client.get_object(Bucket=self.name, Key=name)["Body"].read()
