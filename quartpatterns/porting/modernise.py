@@ -28,7 +28,7 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     """Return the new text of each file that changes, and the places for a person."""
     modern = OldProject.of(project, rules)
     edits = {old.file: old.edits for old in modern.files}
-    findings = [*modernise_logins(modern)]
+    findings: list[PortFinding] = []
     for old in modern.files:
         modernise_names(old, modern)
         modernise_applications(old, rules)
@@ -50,7 +50,7 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
             )
     if "flask_sqlalchemy" in modern.packages:
         add_to_sessions(project, edits)
-    texts: dict[str, bytes] = {}
+    texts = modernise_logins(modern)
     for old in modern.files:
         findings += old.findings
         if old.edits.changes:

@@ -165,6 +165,18 @@ PAIRS = {
         "        db.create_all()\n\n"
         "    def tearDown(self):\n        db.drop_all()\n        self.app_context.pop()\n",
     ),
+    "a class of tests without an application context": (
+        "from flask_testing import TestCase\nfrom shop import app, db\n\n\n"
+        "class Test(TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
+        "        db.create_all()\n\n"
+        "    @classmethod\n    def tearDownClass(self):\n        db.drop_all()\n",
+        "from flask_testing import TestCase\nfrom shop import app, db\n\n\n"
+        "class Test(TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
+        "        cls.app_context = app.app_context()\n        cls.app_context.push()\n"
+        "        db.create_all()\n\n"
+        "    @classmethod\n    def tearDownClass(self):\n        db.drop_all()\n"
+        "        self.app_context.pop()\n",
+    ),
     "decorators of Flask-JWT-Extended": (
         "import flask_jwt_extended as jwt\nfrom flask_jwt_extended import (\n    get_raw_jwt,\n"
         "    jwt_optional as optional,\n    jwt_required,\n)\n\n\n@optional\ndef f():\n"
@@ -387,12 +399,16 @@ def test_settings_that_nothing_reads(tmp_path: Path) -> None:
 
 
 def test_templates_that_call_attributes_of_users(tmp_path: Path) -> None:
-    """Templates do not change, so the lines are reported."""
-    text = "<p>\n{% if current_user.is_authenticated() %}\n{{ user.is_active }}\n"
-    written(tmp_path, {"app.py": "import flask, flask_login\n", "templates/a.html": text})
-    [found] = make_plan(tmp_path, "modernise").findings
-    assert (found.kind, found.file, found.line) == ("breaks", "templates/a.html", 2)
-    assert "without parentheses" in found.remedy
+    """They read them without parentheses. Other templates, and other text, do not change."""
+    tag = "{{% if user.is_active{0} and not current_user.is_anonymous{0} %}} x.is_active()\n"
+    files = {"app.py": "import flask, flask_login\n", "templates/b.html": "{{ user.is_active }}"}
+    written(tmp_path, {**files, "templates/a.html": tag.format("()")})
+    [change] = make_plan(tmp_path, "modernise").changes
+    assert change.file == "templates/a.html"
+    assert change.before == tag.format("()").encode()
+    assert change.after == tag.format("").encode()
+    (tmp_path / change.file).write_bytes(change.after)
+    assert not make_plan(tmp_path, "modernise").changes
 
 
 MODELS = """

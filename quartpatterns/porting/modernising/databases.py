@@ -156,12 +156,23 @@ def _test_case(old: OldFile, node: cst.ClassDef) -> None:
     methods = {
         each.name.value: each for each in node.body.body if isinstance(each, cst.FunctionDef)
     }
-    if not (set_up := methods.get("setUp")) or not (tear_down := methods.get("tearDown")):
-        return
+    for names in (("setUpClass", "tearDownClass"), ("setUp", "tearDown")):
+        set_up, tear_down = map(methods.get, names)
+        if set_up is None or tear_down is None or not set_up.params.params:
+            continue
+        if set_up.name.value == "setUp" or "create_all(" in file.source(set_up):
+            _push_in_tests(old, set_up, tear_down)
+            return
+
+
+def _push_in_tests(old: OldFile, set_up: cst.FunctionDef, tear_down: cst.FunctionDef) -> None:
+    file = old.file
     newline = file.tree.default_newline
+    first, last = (each.params.params[0].name.value for each in (set_up, tear_down))
+    pushed = (f"{first}.app_context = app.app_context()", f"{first}.app_context.push()")
     for method, lines, at_end in (
-        (set_up, ("self.app_context = app.app_context()", "self.app_context.push()"), False),
-        (tear_down, ("self.app_context.pop()",), True),
+        (set_up, pushed, False),
+        (tear_down, (f"{last}.app_context.pop()",), True),
     ):
         if not isinstance(method.body, cst.IndentedBlock):
             return
