@@ -16,6 +16,7 @@ from quartpatterns.porting.modernising.locale_selectors import pass_selectors
 from quartpatterns.porting.modernising.logins import modernise_logins
 from quartpatterns.porting.modernising.names import modernise_names
 from quartpatterns.porting.modernising.schemas import modernise_schemas
+from quartpatterns.porting.modernising.scripts import modernise_scripts
 from quartpatterns.porting.modernising.settings import modernise_settings
 from quartpatterns.porting.project import SourceProject
 from quartpatterns.porting.report import PortFinding
@@ -40,6 +41,7 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
         claim = keep_identities(modern)
         for old in modern.files:
             modernise_loaders(old, claim)
+    modernise_scripts(modern)
     if "flask_babel" in modern.packages:
         for file, node, keyword in pass_selectors(project, edits):
             why = (

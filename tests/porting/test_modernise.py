@@ -313,6 +313,16 @@ PAIRS = {
         "from flask_wtf import FlaskForm\n\n\nclass LoginForm(FlaskForm):\n"
         "    def validate(self, extra_validators=None):\n        return super().validate()\n",
     ),
+    "managers of Flask-Script": (
+        "from flask.ext.script import Manager\nfrom flask_migrate import Migrate, MigrateCommand\n"
+        "from shop import app, create_app\n\nmanager = Manager(app)\nother = Manager(create_app)\n"
+        "manager.add_command('db', MigrateCommand)  # migrations\n\n\n"
+        "@manager.command\ndef create_all():\n    'Create.'\n\n\nmanager.run()\n",
+        "from flask.cli import FlaskGroup\nfrom flask_migrate import Migrate\n"
+        "from shop import app, create_app\n\nmanager = FlaskGroup(create_app=lambda: app)\n"
+        "other = FlaskGroup(create_app=create_app)\n\n\n"
+        "@manager.command(\"create_all\")\ndef create_all():\n    'Create.'\n\n\nmanager()\n",
+    ),
     "an argument of the application": (
         "from flask import Flask\n\napp = Flask(__name__, static_path='/s')\n",
         "from flask import Flask\n\napp = Flask(__name__, static_url_path='/s')\n",
@@ -353,8 +363,21 @@ def test_pair(tmp_path: Path, name: str) -> None:
             "@app.before_serving",
         ),
         ("from flask import Flask\nfrom flask import _request_ctx_stack\n", 2, "flask.request"),
-        ("from flask import Flask\nfrom flask_script import Manager\n", 2, "@app.cli.command()"),
-        ("import flask\nfrom flask_migrate import Migrate, MigrateCommand\n", 2, "flask db"),
+        ("import flask\nfrom flask_script import Shell\nx = Shell()\n", 3, "@app.cli.command()"),
+        ("import flask\nfrom flask_migrate import MigrateCommand as db\nx = db\n", 3, "FlaskGroup"),
+        ("import flask\nimport flask_script\n", 2, "FlaskGroup"),
+        (
+            "import flask\nfrom flask_script import Manager\nm = Manager(flask.Flask('a'))\n"
+            "@m.command\ndef f(a):\n    pass\n",
+            4,
+            "FlaskGroup",
+        ),
+        (
+            "import flask\nfrom flask_script import Manager\nm = Manager(flask.Flask('a'))\n"
+            "@m.command\ndef f():\n    pass\nf()\n",
+            7,
+            "FlaskGroup",
+        ),
         ("import flask\nimport flask_jwt\n", 2, "Flask-JWT-Extended"),
         ("import flask\nfrom werkzeug.contrib import sessions\n", 2, "Flask-Session"),
         ("import flask, sqlalchemy\n\ndb.engine.execute('SELECT 1')\n", 3, "engine.begin()"),
@@ -396,6 +419,14 @@ def test_settings_that_nothing_reads(tmp_path: Path) -> None:
     [found] = make_plan(tmp_path, "modernise").findings
     assert (found.kind, found.line) == ("differs", 3)
     assert "db.session.commit()" in found.remedy
+
+
+def test_extensions_of_a_blueprint(tmp_path: Path) -> None:
+    """Flask 2.3 refuses them for a second application, as tests create."""
+    written(tmp_path, {"app.py": "import flask\n\ncors.init_app(views.blueprint, origins='*')\n"})
+    [found] = make_plan(tmp_path, "modernise").findings
+    assert (found.kind, found.line) == ("differs", 3)
+    assert "pass the application" in found.remedy
 
 
 def test_templates_that_call_attributes_of_users(tmp_path: Path) -> None:
