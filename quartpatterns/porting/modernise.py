@@ -18,6 +18,7 @@ from quartpatterns.porting.modernising.names import modernise_names
 from quartpatterns.porting.modernising.schemas import modernise_schemas
 from quartpatterns.porting.modernising.scripts import modernise_scripts
 from quartpatterns.porting.modernising.settings import modernise_settings
+from quartpatterns.porting.modernising.tokens import modernise_tokens
 from quartpatterns.porting.project import SourceProject
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
@@ -42,6 +43,7 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
         for old in modern.files:
             modernise_loaders(old, claim)
     modernise_scripts(modern)
+    modernise_tokens(modern)
     if "flask_babel" in modern.packages:
         for file, node, keyword in pass_selectors(project, edits):
             why = (

@@ -168,14 +168,13 @@ PAIRS = {
     "a class of tests without an application context": (
         "from flask_testing import TestCase\nfrom shop import app, db\n\n\n"
         "class Test(TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
-        "        db.create_all()\n\n"
+        "        db.create_all()\n        x = 1\n\n"
         "    @classmethod\n    def tearDownClass(self):\n        db.drop_all()\n",
         "from flask_testing import TestCase\nfrom shop import app, db\n\n\n"
         "class Test(TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
-        "        cls.app_context = app.app_context()\n        cls.app_context.push()\n"
-        "        db.create_all()\n\n"
-        "    @classmethod\n    def tearDownClass(self):\n        db.drop_all()\n"
-        "        self.app_context.pop()\n",
+        "        with app.app_context():\n            db.create_all()\n            x = 1\n\n"
+        "    @classmethod\n    def tearDownClass(self):\n        with app.app_context():\n"
+        "            db.drop_all()\n",
     ),
     "decorators of Flask-JWT-Extended": (
         "import flask_jwt_extended as jwt\nfrom flask_jwt_extended import (\n    get_raw_jwt,\n"
@@ -491,6 +490,23 @@ def test_cascades(tmp_path: Path) -> None:
         new = new.replace(line, f"{line}    db.session.add({name})\n")
     assert change.after.decode() == new
     written(tmp_path, {"app.py": new})
+    assert not make_plan(tmp_path, "modernise").changes
+
+
+def test_tokens(tmp_path: Path) -> None:
+    """PyJWT 2 returns strings, and has to know the algorithms."""
+    text = (
+        "import flask, jwt\n\na = jwt.encode({{}}, 'k'){0}\nb = jwt.encode({{}}, 'k'){0}.decode()\n"
+        "c = jwt.decode(a, 'k'{1})\nd = jwt.decode(a, 'k', algorithms=['HS256'])\n"
+    )
+    before = text.format("", "")
+    options = ', algorithms=["HS256"], options={"verify_sub": False}'
+    written(tmp_path, {"app.py": before, "requirements.txt": "PyJWT==2.10.1\n"})
+    assert not make_plan(tmp_path, "modernise").changes
+    written(tmp_path, {"requirements.txt": "PyJWT==1.7.1\n"})
+    [change] = make_plan(tmp_path, "modernise").changes
+    assert change.after.decode() == text.format(".encode()", options)
+    (tmp_path / "app.py").write_bytes(change.after)
     assert not make_plan(tmp_path, "modernise").changes
 
 

@@ -8,7 +8,7 @@ import libcst as cst
 
 from quartpatterns.porting.modernising.context import OldFile, OldProject
 from quartpatterns.porting.project import dotted_name
-from quartpatterns.porting.text_edits import indentation
+from quartpatterns.porting.text_edits import indent_lines, indentation
 
 __all__ = ["modernise_databases"]
 
@@ -161,8 +161,24 @@ def _test_case(old: OldFile, node: cst.ClassDef) -> None:
         if set_up is None or tear_down is None or not set_up.params.params:
             continue
         if set_up.name.value == "setUp" or "create_all(" in file.source(set_up):
-            _push_in_tests(old, set_up, tear_down)
+            if set_up.name.value == "setUp":
+                _push_in_tests(old, set_up, tear_down)
+            else:  # A context for all tests would share g between them.
+                _enter_context(old, set_up)
+                _enter_context(old, tear_down)
             return
+
+
+def _enter_context(old: OldFile, method: cst.FunctionDef) -> None:
+    """Write a method with an application context."""
+    if not isinstance(method.body, cst.IndentedBlock):
+        return
+    start, end = old.file.spans[method.body.body[0]][0], old.file.spans[method.body.body[-1]][1]
+    unit = method.body.indent or old.file.tree.default_indent
+    newline = old.file.tree.default_newline
+    indent = indentation(method.body.body[0], old.file)
+    old.edits.insert(start, f"with app.app_context():{newline}{indent}{unit}")
+    indent_lines(old.edits, start, end, unit)
 
 
 def _push_in_tests(old: OldFile, set_up: cst.FunctionDef, tear_down: cst.FunctionDef) -> None:
