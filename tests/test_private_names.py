@@ -257,6 +257,22 @@ PRIVATE = [
     ),
     Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_do_get", "as _queue_class"),
     Private("sqlalchemy", "sqlalchemy.pool:QueuePool", "_dec_overflow", "as _queue_class"),
+    *(
+        Private(
+            "sqlalchemy",
+            owner,
+            name,
+            "an engine does not tell its options, which its asynchronous driver needs as well",
+        )
+        for owner, name in (
+            ("sqlalchemy.pool:Pool", "_pre_ping"),
+            ("sqlalchemy.pool:Pool", "_recycle"),
+            ("sqlalchemy.pool:Pool", "_reset_on_return"),
+            ("sqlalchemy.pool:QueuePool", "_max_overflow"),
+            ("sqlalchemy.pool:QueuePool", "_pool"),
+            ("sqlalchemy.engine.default:DefaultDialect", "_on_connect_isolation_level"),
+        )
+    ),
 ]
 
 # Names that start with an underscore and are not private names of another package.

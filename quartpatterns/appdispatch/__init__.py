@@ -8,13 +8,15 @@ shutdown on to its applications::
     app.asgi_app = DispatcherMiddleware(app.asgi_app, {"/backend": backend})
 
 :class:`WSGIMiddleware` runs Flask beside Quart, and :class:`RouteDispatcher` moves a Flask
-application to Quart route by route.
+application to Quart route by route. :class:`GreenletWSGIMiddleware` runs Flask on the event loop,
+if its databases have asynchronous drivers.
 
 The errors are :exc:`LifespanError` and its subclass :exc:`StartupError`.
 """
 
 from .asgi import ASGIApp, not_found
 from .dispatchers import DispatcherMiddleware, RouteDispatcher
+from .greenlets import GreenletWSGIMiddleware
 from .lifespan import LifespanError, OnStartupFailure, StartupError, unavailable
 from .on_demand import CreateApp, PathDispatcher, SubdomainDispatcher
 from .wsgi import WSGIApp, WSGIMiddleware
@@ -23,6 +25,7 @@ __all__ = [
     "ASGIApp",
     "CreateApp",
     "DispatcherMiddleware",
+    "GreenletWSGIMiddleware",
     "LifespanError",
     "OnStartupFailure",
     "PathDispatcher",

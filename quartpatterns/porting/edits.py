@@ -24,6 +24,7 @@ from quartpatterns.porting.text_edits import (
     end_of_line,
     first_statement,
     move_names,
+    remove_items,
     separator,
 )
 from quartpatterns.porting.values import ClassInfo, FunctionInfo
@@ -137,8 +138,6 @@ class _Writer:
                 wanted[module] = f"import {module}"
             elif node in self.analysis.strings:
                 edits.replace(node, self.analysis.strings[node])
-            elif isinstance(node, cst.SimpleString):
-                self._setting(node, edits)
             elif isinstance(node, cst.Call):
                 if node in self.analysis.run and self.analysis.can_run(node, file):
                     edits.wrap(node, "asyncio.run(", ")")
@@ -193,14 +192,6 @@ class _Writer:
         else:
             edits.wrap(node, "await ")
         self._find_lists(node, file)
-
-    def _setting(self, node: cst.SimpleString, edits: Edits) -> None:
-        """Write the new value of a setting such as ``CACHE_TYPE``."""
-        for setting, values in self.rules.setting_values.items():
-            if (new := values.get(str(node.evaluated_value))) is None:
-                continue
-            if setting in _names_of(node, edits.file):
-                edits.replace(node, f"{node.quote}{new}{node.quote}")
 
     def _to_thread(self, node: cst.Call, edits: Edits, wanted: dict[str, str]) -> None:
         """Write ``run(a)`` as ``asyncio.to_thread(run, a)``."""
@@ -529,13 +520,8 @@ class _Writer:
 
     def _remove_argument(self, node: cst.Call, name: str, edits: Edits) -> None:
         """Remove a keyword argument that is not the only one."""
-        spans = [edits.file.spans[arg] for arg in node.args]
-        names = [arg.keyword.value if arg.keyword else "" for arg in node.args]
-        index = names.index(name)
-        if index:
-            edits.replace_span(spans[index - 1][1], spans[index][1], "")
-        else:
-            edits.replace_span(spans[0][0], spans[1][0], "")
+        removed = [arg for arg in node.args if arg.keyword and arg.keyword.value == name]
+        remove_items(edits, node.args, removed)
 
     def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
         """Insert statements after the last import at the top of the module."""
@@ -571,33 +557,6 @@ class _Writer:
         if isinstance(node, cst.ImportFrom):
             return node.module is not None and dotted_name(node.module) in self.rules.modules
         return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)
-
-
-def _names_of(node: cst.SimpleString, file: PythonFile) -> set[str]:
-    """Return the names and keys that get a string as their value."""
-    parent = file.parents[node]
-    keys: list[cst.CSTNode] = []
-    if isinstance(parent, cst.DictElement) and parent.value is node:
-        keys = [parent.key]
-    elif isinstance(parent, cst.Assign):
-        keys = [target.target for target in parent.targets]
-    elif isinstance(parent, cst.AnnAssign):
-        keys = [parent.target]
-    elif isinstance(parent, cst.Arg):  # CACHE_TYPE="...", get("CACHE_TYPE", "...")
-        call = file.parents[parent]
-        keys = [parent.keyword] if parent.keyword else []
-        if isinstance(call, cst.Call) and call.args[0] is not parent:
-            keys.append(call.args[0].value)
-    found: set[str] = set()
-    for key in keys:
-        if isinstance(key, cst.Subscript):
-            index = key.slice[0].slice
-            key = index.value if isinstance(index, cst.Index) else key
-        if isinstance(key, cst.SimpleString):
-            found.add(str(key.evaluated_value))
-        elif isinstance(key, cst.Name):
-            found.add(key.value)
-    return found
 
 
 def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:

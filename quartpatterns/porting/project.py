@@ -27,6 +27,7 @@ __all__ = [
     "dotted_name",
     "imported_modules",
     "is_extension",
+    "is_source",
 ]
 
 # Folders without code of the project. Folders of the second kind may also be packages.
@@ -214,7 +215,7 @@ def _python_files(folder: Path) -> tuple[list[Path], list[UnreadableFile]]:
         unreadable.append(UnreadableFile(name, 1, error.strerror or str(error), READABLE))
 
     for base, folders, names in os.walk(folder, onerror=note):
-        folders[:] = sorted(name for name in folders if _is_source(Path(base, name)))
+        folders[:] = sorted(name for name in folders if is_source(Path(base, name)))
         for name in sorted(names):
             path = Path(base, name)
             if name.endswith(".py") and path.is_file() and not path.is_symlink():
@@ -228,7 +229,7 @@ def _python_files(folder: Path) -> tuple[list[Path], list[UnreadableFile]]:
     return files, unreadable
 
 
-def _is_source(folder: Path) -> bool:
+def is_source(folder: Path) -> bool:
     """Return whether a folder can have code of the project, and is no virtual environment."""
     name = folder.name
     if name.startswith(".") or name in NOT_SOURCE:

@@ -37,7 +37,9 @@ class NameRule:
         port: The full name to import instead, in the stages ``async`` and ``data``.
         method: The method of the new class that does what the old function did.
         unwrap: An attribute of the old object that is the new one.
-        keywords: Keyword arguments that have other names now.
+        keywords: Keyword arguments that have other names now. Those without a name are removed.
+        values: Strings that have other values now, in arguments after the first one.
+        arguments: What to write after a decorator that is used without parentheses: ``()``.
         on_loop: Whether only calls that run on the event loop are ported. The others keep the rule
             that this one replaces.
         thread: Whether calls that run on the event loop are sent to a thread.
@@ -59,6 +61,8 @@ class NameRule:
     method: str = ""
     unwrap: str = ""
     keywords: dict[str, str] = field(default_factory=dict[str, str])
+    values: dict[str, str] = field(default_factory=dict[str, str])
+    arguments: str = ""
     on_loop: bool = False
     thread: bool = False
     blocks: str = ""
@@ -145,7 +149,11 @@ class Rules:
         removed: Attributes that applications no longer have, and what to write instead.
         settings: Extensions whose settings the helper refuses if it does not know them, and the
             name of the helper.
-        setting_values: Values of settings that have other names now.
+        setting_values: Values of settings that have other names now, by the extension and the
+            setting: ``flask_caching.CACHE_TYPE``.
+        old_settings: Settings that nothing reads any more, and what to write instead.
+        renamed: Modules that have other names now.
+        unsupported: Modules that do not work with Flask 3.1, and what to use instead.
         elsewhere: The rules for calls that do not run on the event loop, by name.
     """
 
@@ -157,6 +165,9 @@ class Rules:
     removed: dict[str, str]
     settings: dict[str, str] = field(default_factory=dict[str, str])
     setting_values: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    old_settings: dict[str, str] = field(default_factory=dict[str, str])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    unsupported: dict[str, str] = field(default_factory=dict[str, str])
     elsewhere: dict[str, NameRule] = field(default_factory=dict[str, NameRule])
     _ported: dict[str, str] = field(init=False, default_factory=dict[str, str])
 
@@ -226,6 +237,9 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
     removed: dict[str, str] = {}
     settings: dict[str, str] = {}
     setting_values: dict[str, dict[str, str]] = {}
+    old_settings: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    unsupported: dict[str, str] = {}
     elsewhere: dict[str, NameRule] = {}
     for name, text in _texts(folders, data=data):
         try:
@@ -243,6 +257,9 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
             removed.update(table.pop("removed", {}))
             settings.update(table.pop("settings", {}))
             setting_values.update(table.pop("setting_values", {}))
+            old_settings.update(table.pop("old_settings", {}))
+            renamed.update(table.pop("renamed", {}))
+            unsupported.update(table.pop("unsupported", {}))
             if table:
                 raise RuleError(f"unknown key {next(iter(table))!r}")
         except (RuleError, TypeError, ValueError) as error:
@@ -257,6 +274,9 @@ def load_rules(folders: Iterable[Path] = (), *, data: bool = False) -> Rules:
         removed,
         settings,
         setting_values,
+        old_settings,
+        renamed,
+        unsupported,
         elsewhere,
     )
 

@@ -12,7 +12,7 @@ from quartpatterns._shared.declarations import Declarations
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.rules import Rules
 
-__all__ = ["refused_settings"]
+__all__ = ["name_of_setting", "refused_settings"]
 
 URL = re.compile(r"(?P<database>mariadb|mssql|mysql|oracle|postgresql)\+(?P<driver>\w+)://")
 ASYNCHRONOUS = {"aiomysql", "aioodbc", "asyncmy", "asyncpg", "oracledb", "psycopg"}
@@ -29,7 +29,7 @@ def refused_settings(
         settings: Declarations = import_module(f"quartpatterns._shared.settings_of.{name}").SETTINGS
         for file in project.files:
             for node in file.spans:
-                name = _setting(node, file)
+                name = name_of_setting(node, file)
                 if name in settings.instead:
                     yield file, node, f"{name} is not supported", settings.instead[name]
                 elif name.startswith(settings.prefixes) and settings.find(name) is None:
@@ -42,7 +42,7 @@ def refused_settings(
                     yield file, node, why, f"write {match['database']}:// without a driver"
 
 
-def _setting(node: cst.CSTNode, file: PythonFile) -> str:
+def name_of_setting(node: cst.CSTNode, file: PythonFile) -> str:
     """Return the name of a setting that *node* sets: a key, a keyword or a variable."""
     parent = file.parents.get(node)
     if isinstance(node, cst.Name):

@@ -9,7 +9,15 @@ import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, dotted_name
 
-__all__ = ["Edits", "end_of_line", "first_statement", "move_names", "separator"]
+__all__ = [
+    "Edits",
+    "end_of_line",
+    "first_statement",
+    "indentation",
+    "move_names",
+    "remove_items",
+    "separator",
+]
 
 
 @dataclass
@@ -60,6 +68,8 @@ class Edits:
         parts: list[bytes] = []
         done = 0
         for point in points:
+            if point < done:
+                continue  # What is around it is replaced.
             parts.append(text[done:point])
             done = max(done, point)
             for _, inserted in sorted(self._insertions.get(point, ()), key=lambda each: each[0]):
@@ -91,20 +101,38 @@ def move_names(
     if len(moved) == len(node.names):
         edits.replace(node, between_statements.join(new) or "pass")
         return
-    spans = [file.spans[alias] for alias in node.names]
-    for index, alias in enumerate(node.names):
-        if alias not in moved:
+    remove_items(edits, node.names, moved)
+    position = file.spans[node][1] if between_statements == "; " else end_of_line(node, file)
+    edits.insert(position, "".join(between_statements + statement for statement in new))
+
+
+def remove_items(
+    edits: Edits, items: Sequence[cst.CSTNode], removed: Sequence[cst.CSTNode]
+) -> None:
+    """Remove some of several items, such as names or arguments, and the commas after them."""
+    spans = [edits.file.spans[item] for item in items]
+    for index, item in enumerate(items):
+        if item not in removed:
             continue
         if index + 1 < len(spans):
             edits.replace_span(spans[index][0], spans[index + 1][0], "")
-        else:
-            # Also those directly before it, and the comma after the last one that stays.
-            previous = max(i for i in range(index) if node.names[i] not in moved)
-            for between in range(previous + 1, index):
-                edits.forget(spans[between][0])
-            edits.replace_span(spans[previous][1], spans[index][1], "")
-    position = file.spans[node][1] if between_statements == "; " else end_of_line(node, file)
-    edits.insert(position, "".join(between_statements + statement for statement in new))
+            continue
+        # Also those directly before it, and the comma after the last one that stays.
+        kept = [i for i in range(index) if items[i] not in removed]
+        first = kept[-1] + 1 if kept else 0
+        for between in range(first, index):
+            edits.forget(spans[between][0])
+        start = spans[kept[-1]][1] if kept else spans[0][0]
+        end = spans[index][1]
+        if not kept and isinstance(getattr(item, "comma", None), cst.Comma):
+            end = edits.file.text.index(b",", end) + 1
+        edits.replace_span(start, end, "")
+
+
+def indentation(node: cst.CSTNode, file: PythonFile) -> str:
+    """Return what is before a statement on its line."""
+    start = file.spans[node][0]
+    return file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
 
 
 def separator(node: cst.CSTNode, file: PythonFile) -> str:

@@ -36,6 +36,7 @@ from quartpatterns._shared.pagination import Pagination
 from quartpatterns.sqlalchemy.cursors import CursorError
 from quartpatterns.sqlalchemy.errors import DatabaseUnavailable, diagnose, handle_database_error
 from quartpatterns.sqlalchemy.extension import LazySQLAlchemy, SQLAlchemy, add_models_to_shell
+from quartpatterns.sqlalchemy.greenlet_engines import async_drivers
 from quartpatterns.sqlalchemy.greenlets import wait_in_greenlet
 from quartpatterns.sqlalchemy.keyset import KeysetPage
 from quartpatterns.sqlalchemy.legacy_query import Query
@@ -81,6 +82,7 @@ __all__ = [
     "SQLAlchemy",
     "Session",
     "add_models_to_shell",
+    "async_drivers",
     "async_url",
     "before_models_committed",
     "camel_to_snake_case",

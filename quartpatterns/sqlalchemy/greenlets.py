@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 from sqlalchemy.util import await_only
@@ -112,7 +112,15 @@ def wait(future: asyncio.Future[T]) -> T:
     return result
 
 
-def wait_in_greenlet(awaitable: Awaitable[T] | T) -> T:
+@overload
+def wait_in_greenlet(awaitable: Awaitable[T]) -> T: ...
+
+
+@overload
+def wait_in_greenlet(awaitable: T) -> T: ...
+
+
+def wait_in_greenlet(awaitable: Any) -> Any:
     """Return the result of an awaitable, in code that cannot await, such as ``__init__``.
 
     It works where relationships load lazily, see
@@ -127,6 +135,5 @@ def wait_in_greenlet(awaitable: Awaitable[T] | T) -> T:
     .. versionadded:: 0.1
     """
     if isawaitable(awaitable):
-        result: T = await_only(awaitable)
-        return result
+        return await_only(awaitable)
     return awaitable  # Inside of SQLAlchemy's own code, a query returns its result.

@@ -159,8 +159,13 @@ class SQLiteAdapter(AsyncAdapt_aiosqlite_connection):
     def cursor(self, server_side: bool = False) -> Any:
         """Return a cursor; with *server_side* one that fetches rows when they are asked for."""
         if server_side:
-            return super().cursor(server_side=True)
+            return AsyncAdapt_aiosqlite_connection.cursor(self, server_side=True)
         return BufferedCursor(self.driver_connection)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What ``isinstance()`` sees: event handlers that set pragmas test for it."""
+        return sqlite3.Connection
 
     @property
     def isolation_level(self) -> str | None:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import aclosing
-from functools import lru_cache, wraps
-from importlib import import_module
+from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, TypeVar
 
@@ -22,8 +21,7 @@ from quart.typing import ResponseTypes
 from quart.wrappers import Request, Websocket
 from quart.wrappers.response import IterableBody
 
-from quartpatterns._shared.extras import requires_extra
-from quartpatterns._shared.greenlet_views import RUNS_COROUTINE
+from quartpatterns._shared.greenlet_views import RUNS_COROUTINE, greenlet_functions
 from quartpatterns._shared.settings import SettingsReader
 from quartpatterns._shared.settings_of.subclassing import SETTINGS
 
@@ -103,7 +101,7 @@ async def in_greenlet(coroutine: Coroutine[Any, Any, T]) -> T:
         MissingExtraError: SQLAlchemy or greenlet is not installed.
     """
     try:
-        spawn, wait, getcurrent = _sqlalchemy()
+        spawn, wait, getcurrent = greenlet_functions("GREENLET_VIEWS")
     except BaseException:
         coroutine.close()
         raise
@@ -133,19 +131,6 @@ def runs_in_greenlet(function: Callable[..., Any]) -> Callable[..., Any]:
 
         return call
     return function
-
-
-@lru_cache(1)
-def _sqlalchemy() -> tuple[Any, Any, Any]:
-    """Return the functions that start a greenlet, wait in it, and find it.
-
-    Few applications need them.
-    """
-    with requires_extra("sqlalchemy", needed_by="GREENLET_VIEWS"):
-        # SQLAlchemy raises an ImportError that does not name it.
-        getcurrent = import_module("greenlet").getcurrent
-        from sqlalchemy.util import await_only, greenlet_spawn
-    return greenlet_spawn, await_only, getcurrent
 
 
 def _run(

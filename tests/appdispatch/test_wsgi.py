@@ -1,4 +1,4 @@
-"""``WSGIMiddleware``: a Flask application behind Hypercorn."""
+"""``WSGIMiddleware`` and ``GreenletWSGIMiddleware``: a Flask application behind Hypercorn."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from typing import Any
 
 import httpx
 import pytest
+from blockbuster import BlockBuster
 from flask import Flask, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.util.concurrency import in_greenlet
 
-from quartpatterns.appdispatch import DispatcherMiddleware, WSGIApp, WSGIMiddleware, not_found
+from quartpatterns.appdispatch import (
+    DispatcherMiddleware,
+    GreenletWSGIMiddleware,
+    WSGIApp,
+    WSGIMiddleware,
+    not_found,
+)
+from quartpatterns.sqlalchemy import wait_in_greenlet
 from tests.appdispatch.wire import connected, exchange, fetch, http_scope, lifespan, served
 from tests.serving import eventually
 
@@ -65,14 +74,15 @@ class Stream:
 
     def steps(self) -> Iterator[str]:
         yield "one"
-        assert self.go.wait(60)
+        while not self.go.is_set():
+            pause()
         yield "two"
 
     def endless(self) -> Iterator[bytes]:
         try:
             while True:
                 yield b"x" * 1024
-                time.sleep(0.001)
+                pause()
         finally:
             self.events.append("closed")
 
@@ -95,6 +105,20 @@ def whole_request() -> Callable[[], Awaitable[Any]]:
         return messages.pop()
 
     return receive
+
+
+def pause() -> None:
+    """Wait for a millisecond."""
+    if in_greenlet():
+        wait_in_greenlet(asyncio.sleep(0.001))
+    else:
+        time.sleep(0.001)
+
+
+@pytest.fixture(params=[WSGIMiddleware, GreenletWSGIMiddleware])
+def middleware(request: pytest.FixtureRequest) -> Any:
+    """The class that runs the application."""
+    return request.param
 
 
 @pytest.fixture
@@ -124,9 +148,11 @@ async def test_large_body(stream: Stream) -> None:
         assert (await client.post(url, content=chunks())).text == digest_of(body)
 
 
-async def test_multipart(stream: Stream) -> None:
-    """Flask parses a form with a large file."""
-    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient(timeout=60) as client:
+async def test_multipart(stream: Stream, middleware: Any, no_blocking: BlockBuster) -> None:
+    """Flask parses a form with a large file, and writes it to a file of its own."""
+    for name in ("io.BufferedRandom.write", "io.BufferedRandom.read"):
+        no_blocking.functions[name].can_block_in("flask/app.py", {"dispatch_request"})
+    async with served(middleware(stream.app)) as port, httpx.AsyncClient(timeout=60) as client:
         answer = await client.post(
             f"http://127.0.0.1:{port}/form",
             files={"file": ("n.bin", body_of(3 * MIB))},
@@ -135,17 +161,17 @@ async def test_multipart(stream: Stream) -> None:
     assert answer.json() == {"size": 3 * MIB, "name": "n.bin", "note": "ü"}
 
 
-async def test_lines(stream: Stream) -> None:
+async def test_lines(stream: Stream, middleware: Any) -> None:
     """wsgi.input supports readline with a limit, and iteration."""
-    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient() as client:
+    async with served(middleware(stream.app)) as port, httpx.AsyncClient() as client:
         answer = await client.post(f"http://127.0.0.1:{port}/lines", content=b"first line\nb\n\nd")
     assert answer.json() == ["first", " line\n", "b\n", "\n", "d"]
 
 
-async def test_streaming(stream: Stream) -> None:
+async def test_streaming(stream: Stream, middleware: Any) -> None:
     """Each chunk of a response is sent when it is made."""
     async with (
-        served(WSGIMiddleware(stream.app)) as port,
+        served(middleware(stream.app)) as port,
         httpx.AsyncClient() as client,
         client.stream("GET", f"http://127.0.0.1:{port}/steps") as answer,
     ):
@@ -155,9 +181,9 @@ async def test_streaming(stream: Stream) -> None:
         assert "".join([chunk async for chunk in chunks]) == "two"
 
 
-async def test_large_response(stream: Stream) -> None:
+async def test_large_response(stream: Stream, middleware: Any) -> None:
     """A response of 16 MiB arrives completely."""
-    async with served(WSGIMiddleware(stream.app)) as port, httpx.AsyncClient(timeout=60) as client:
+    async with served(middleware(stream.app)) as port, httpx.AsyncClient(timeout=60) as client:
         answer = await client.get(f"http://127.0.0.1:{port}/big")
     assert answer.content == b"x" * 16 * MIB
 
@@ -172,18 +198,18 @@ async def test_large_response(stream: Stream) -> None:
         ),
     ],
 )
-async def test_disconnect(stream: Stream, request_line: bytes) -> None:
+async def test_disconnect(stream: Stream, request_line: bytes, middleware: Any) -> None:
     """When the client disconnects, the response is closed."""
-    async with served(WSGIMiddleware(stream.app)) as port:
+    async with served(middleware(stream.app)) as port:
         async with connected(port) as (reader, writer):
             writer.write(request_line)
             await reader.readuntil(b"xxxx")
         await eventually(lambda: stream.events == ["closed"])
 
 
-async def test_disconnect_of_slow_reader(stream: Stream) -> None:
-    """The response is also closed if its thread waits for a client that does not read."""
-    async with served(WSGIMiddleware(stream.app)) as port:
+async def test_disconnect_of_slow_reader(stream: Stream, middleware: Any) -> None:
+    """The response is also closed if it waits for a client that does not read."""
+    async with served(middleware(stream.app)) as port:
         async with connected(port) as (reader, writer):
             writer.write(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
             await reader.readuntil(b"xxxx")
@@ -218,9 +244,9 @@ async def test_threads() -> None:
     assert most == 8
 
 
-async def test_error(stream: Stream) -> None:
+async def test_error(stream: Stream, middleware: Any) -> None:
     """An exception in a streamed response closes the connection without its end."""
-    async with served(WSGIMiddleware(stream.app)) as port:
+    async with served(middleware(stream.app)) as port:
         answer = await exchange(port, b"GET /broken HTTP/1.1\r\nHost: h\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"begun" in answer
@@ -238,9 +264,9 @@ async def test_shutdown(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("blocks", [False, True])
-async def test_cancelled_request(stream: Stream, blocks: bool) -> None:
+async def test_cancelled_request(stream: Stream, blocks: bool, middleware: Any) -> None:
     """If the server cancels a request, the response is closed, also while it is being sent."""
-    app, sent, never = WSGIMiddleware(stream.app), asyncio.Event(), asyncio.Event()
+    app, sent, never = middleware(stream.app), asyncio.Event(), asyncio.Event()
 
     async def send(message: dict[str, Any]) -> None:
         sent.set()
@@ -256,7 +282,7 @@ async def test_cancelled_request(stream: Stream, blocks: bool) -> None:
     await eventually(lambda: stream.events == ["closed"])
 
 
-async def test_send_fails(stream: Stream) -> None:
+async def test_send_fails(stream: Stream, middleware: Any) -> None:
     """After an OSError of a server of ASGI 2.4 the response is closed at once, without an error."""
 
     made: list[int] = []
@@ -275,12 +301,12 @@ async def test_send_fails(stream: Stream) -> None:
 
     receive = whole_request()
 
-    await WSGIMiddleware(app)(http_scope("/"), receive, send)
+    await middleware(app)(http_scope("/"), receive, send)
     assert stream.events == ["closed"]
     assert made == [0, 1]  # The second was made while the first was sent.
 
 
-async def test_write_after_disconnect() -> None:
+async def test_write_after_disconnect(middleware: Any) -> None:
     """write() raises an exception if the client has disconnected before the last one was sent."""
     written: list[str] = []
 
@@ -296,11 +322,11 @@ async def test_write_after_disconnect() -> None:
 
     receive = whole_request()
 
-    await WSGIMiddleware(app)(http_scope("/"), receive, send)
+    await middleware(app)(http_scope("/"), receive, send)
     assert written == ["x"]
 
 
-async def test_mounted() -> None:
+async def test_mounted(middleware: Any) -> None:
     """Below dispatchers Flask gets its prefix in SCRIPT_NAME."""
     flask_app = Flask("old")
 
@@ -308,7 +334,7 @@ async def test_mounted() -> None:
     def x(name: str) -> dict[str, str]:
         return {"root": request.script_root, "path": request.path, "link": url_for("x", name=name)}
 
-    inner = DispatcherMiddleware(not_found, {"/old": WSGIMiddleware(flask_app)})
+    inner = DispatcherMiddleware(not_found, {"/old": middleware(flask_app)})
     app = DispatcherMiddleware(not_found, {"/é": inner})
     answer = await fetch(app, "/é/old/x/ü")
     assert json.loads(answer.body) == {
@@ -317,7 +343,7 @@ async def test_mounted() -> None:
         "link": "/é/old/x/%C3%BC",
     }
     assert (await fetch(app, "/é/old")).status == 308
-    assert (await fetch(WSGIMiddleware(flask_app), "/x/y", root_path="/other")).status == 404
+    assert (await fetch(middleware(flask_app), "/x/y", root_path="/other")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -340,7 +366,9 @@ async def test_mounted() -> None:
         pytest.param([], {"wsgi.input_terminated": True, "SERVER_NAME": "127.0.0.1"}, id="none"),
     ],
 )
-async def test_environ(headers: list[tuple[bytes, bytes]], expected: dict[str, Any]) -> None:
+async def test_environ(
+    headers: list[tuple[bytes, bytes]], expected: dict[str, Any], middleware: Any
+) -> None:
     """Headers become variables of the WSGI environment."""
     seen: dict[str, Any] = {}
 
@@ -356,11 +384,11 @@ async def test_environ(headers: list[tuple[bytes, bytes]], expected: dict[str, A
     async def send(message: Any) -> None:
         pass
 
-    await WSGIMiddleware(app)(scope, receive, send)
+    await middleware(app)(scope, receive, send)
     assert {key: seen.get(key) for key in expected} == expected
 
 
-async def test_environ_of_the_request() -> None:
+async def test_environ_of_the_request(middleware: Any) -> None:
     """Scheme, client, query string and a path that is not UTF-8 are in the WSGI environment."""
     seen: dict[str, Any] = {}
 
@@ -376,7 +404,7 @@ async def test_environ_of_the_request() -> None:
 
     scope = http_scope("/\udcff", query=b"a=1") | {"raw_path": b"/%FF", "scheme": "https"}
     variable.set("of the request")
-    await WSGIMiddleware(app)(scope, receive, send)
+    await middleware(app)(scope, receive, send)
     expected = {
         "PATH_INFO": "/\xff",
         "QUERY_STRING": "a=1",
@@ -408,9 +436,9 @@ def replaces_headers(environ: dict[str, Any], start_response: Any) -> Iterable[b
 
 
 @pytest.mark.parametrize("app", [writes, replaces_headers])
-async def test_start_response(app: WSGIApp) -> None:
+async def test_start_response(app: WSGIApp, middleware: Any) -> None:
     """write(), and headers that are replaced before they are sent, work as in PEP 3333."""
-    answer = await fetch(WSGIMiddleware(app), "/")
+    answer = await fetch(middleware(app), "/")
     assert (answer.status, answer.headers, answer.body) == (200, {"x-a": "1"}, b"abc")
 
 
@@ -439,13 +467,13 @@ def raises_late(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         (raises_late, "late"),
     ],
 )
-async def test_invalid_application(app: WSGIApp, message: str) -> None:
+async def test_invalid_application(app: WSGIApp, message: str, middleware: Any) -> None:
     """A violation of PEP 3333 is an error."""
     with pytest.raises((RuntimeError, AssertionError, ValueError), match=message):
-        await fetch(WSGIMiddleware(app), "/")
+        await fetch(middleware(app), "/")
 
 
-async def test_empty_response() -> None:
+async def test_empty_response(middleware: Any) -> None:
     """A response without a body has its status."""
     flask_app = Flask("empty")
 
@@ -453,14 +481,14 @@ async def test_empty_response() -> None:
     def view() -> ResponseReturnValue:
         return "", 204
 
-    async with served(WSGIMiddleware(flask_app)) as port, httpx.AsyncClient() as client:
+    async with served(middleware(flask_app)) as port, httpx.AsyncClient() as client:
         url = f"http://127.0.0.1:{port}/"
         assert (await client.get(url)).status_code == 204
         assert (await client.head(url)).status_code == 204
         assert (await client.head(f"{url}none")).status_code == 404
 
 
-async def test_http2_request_is_terminated() -> None:
+async def test_http2_request_is_terminated(middleware: Any) -> None:
     """Without Content-Length, as in HTTP/2, the body ends with the last message."""
     flask_app = Flask("terminated")
 
@@ -479,13 +507,13 @@ async def test_http2_request_is_terminated() -> None:
     async def send(message: Any) -> None:
         answers.append(message)
 
-    await WSGIMiddleware(flask_app)(http_scope("/", method="POST"), receive, send)
+    await middleware(flask_app)(http_scope("/", method="POST"), receive, send)
     assert answers[1]["body"] == b"abc"
 
 
-async def test_websocket() -> None:
+async def test_websocket(middleware: Any) -> None:
     """Websockets are refused."""
-    async with served(WSGIMiddleware(Flask("f"))) as port:
+    async with served(middleware(Flask("f"))) as port:
         handshake = (
             b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -1,4 +1,4 @@
-"""``WSGIMiddleware`` and slow, large and incomplete request bodies."""
+"""``WSGIMiddleware`` and ``GreenletWSGIMiddleware``: slow, large and incomplete bodies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 import pytest
 from flask import Flask, request
 
-from quartpatterns.appdispatch import WSGIMiddleware
+from quartpatterns.appdispatch import GreenletWSGIMiddleware, WSGIMiddleware
 from tests.appdispatch.wire import connected, exchange, served
 from tests.serving import TIMEOUT, eventually, unread_response
 
@@ -55,6 +55,14 @@ class Old:
                 yield bytes(65536)
         finally:
             self.calls.append("closed")
+
+
+@pytest.fixture(
+    params=[WSGIMiddleware, pytest.param(GreenletWSGIMiddleware, marks=pytest.mark.slow)]
+)
+def middleware(request: pytest.FixtureRequest) -> Any:
+    """The class that runs the application."""
+    return request.param
 
 
 @pytest.fixture
@@ -99,9 +107,9 @@ async def test_half_bodies(old: Old, half: bytes, rest: bytes) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("half", "rest"), HALVES)
-async def test_disconnect_in_body(old: Old, half: bytes, rest: bytes) -> None:
+async def test_disconnect_in_body(old: Old, half: bytes, rest: bytes, middleware: Any) -> None:
     """The application never sees an incomplete body."""
-    async with served(WSGIMiddleware(old.app)) as port:
+    async with served(middleware(old.app)) as port:
         before = len(asyncio.all_tasks())
         async with connected(port) as (_, writer):
             writer.write(half)
@@ -117,7 +125,7 @@ async def exchange_index(port: int) -> bytes:
     return answer.rpartition(b"\r\n\r\n")[2]
 
 
-async def test_large_bodies_are_not_in_memory(old: Old) -> None:
+async def test_large_bodies_are_not_in_memory(old: Old, middleware: Any) -> None:
     """A body of 64 MiB takes less than 8 MiB of memory."""
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -125,7 +133,7 @@ async def test_large_bodies_are_not_in_memory(old: Old) -> None:
             yield block
 
     block = bytes(MIB)
-    async with served(WSGIMiddleware(old.app)) as port, httpx.AsyncClient(timeout=60) as client:
+    async with served(middleware(old.app)) as port, httpx.AsyncClient(timeout=60) as client:
         tracemalloc.start()
         try:
             response = await client.post(f"http://127.0.0.1:{port}/size", content=chunks())
@@ -137,14 +145,14 @@ async def test_large_bodies_are_not_in_memory(old: Old) -> None:
 
 
 @pytest.mark.parametrize("kind", ["declared", "chunked"])
-async def test_too_large(old: Old, kind: str) -> None:
+async def test_too_large(old: Old, kind: str, middleware: Any) -> None:
     """A body over the limit is refused with 413, and the client can read the answer."""
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(4):
             yield bytes(65536)
 
-    app = WSGIMiddleware(old.app, max_body_size=100_000)
+    app = middleware(old.app, max_body_size=100_000)
     async with served(app) as port, httpx.AsyncClient(timeout=60) as client:
         url = f"http://127.0.0.1:{port}/size"
         content: Any = bytes(4 * 65536) if kind == "declared" else chunks()
@@ -163,9 +171,9 @@ async def test_too_large_and_never_sent(old: Old) -> None:
     assert answer.startswith(b"HTTP/1.1 413")
 
 
-async def test_slow_body(old: Old) -> None:
+async def test_slow_body(old: Old, middleware: Any) -> None:
     """A client that sends nothing more for ``body_timeout`` is refused with 408."""
-    async with served(WSGIMiddleware(old.app, body_timeout=0.2)) as port:
+    async with served(middleware(old.app, body_timeout=0.2)) as port:
         answer = await exchange(port, head("/size", "Content-Length: 1000") + bytes(500))
         assert answer.startswith(b"HTTP/1.1 408")
         assert await exchange_index(port) == b"answered"
@@ -230,9 +238,9 @@ def test_invalid(name: str, value: Any) -> None:
         WSGIMiddleware(Flask("old"), **{name: value})
 
 
-async def test_no_limits(old: Old) -> None:
+async def test_no_limits(old: Old, middleware: Any) -> None:
     """``None`` turns a limit off."""
-    app = WSGIMiddleware(old.app, max_body_size=None, body_timeout=None, send_timeout=None)
+    app = middleware(old.app, max_body_size=None, body_timeout=None, send_timeout=None)
     async with served(app) as port, httpx.AsyncClient(timeout=TIMEOUT) as client:
         response = await client.post(f"http://127.0.0.1:{port}/size", content=bytes(MIB))
         assert response.text == str(MIB)

@@ -165,6 +165,133 @@ PAIRS = {
         "        db.create_all()\n\n"
         "    def tearDown(self):\n        db.drop_all()\n        self.app_context.pop()\n",
     ),
+    "decorators of Flask-JWT-Extended": (
+        "import flask_jwt_extended as jwt\nfrom flask_jwt_extended import (\n    get_raw_jwt,\n"
+        "    jwt_optional as optional,\n    jwt_required,\n)\n\n\n@optional\ndef f():\n"
+        "    pass\n\n\n"
+        "@jwt.fresh_jwt_required\ndef g():\n    return get_raw_jwt()['jti']\n\n\n"
+        "class View:\n    decorators = [jwt_required, jwt_required(), jwt_required(False)]\n"
+        "    f = jwt_required(f)\n",
+        "import flask_jwt_extended as jwt\nfrom flask_jwt_extended import (\n    jwt_required,\n)\n"
+        "from flask_jwt_extended import get_jwt as get_raw_jwt\n\n\n"
+        "@jwt_required(optional=True)\ndef f():\n    pass\n\n\n"
+        "@jwt.jwt_required(fresh=True)\ndef g():\n    return get_raw_jwt()['jti']\n\n\n"
+        "class View:\n    decorators = [jwt_required(), jwt_required(), jwt_required(False)]\n"
+        "    f = jwt_required()(f)\n",
+    ),
+    "loaders of Flask-JWT-Extended": (
+        "from flask_jwt_extended import JWTManager\nfrom shop import find\n\njwt = JWTManager()\n"
+        "jwt.user_loader_callback_loader(find)\njwt.user_identity_loader(find)\n\n\n"
+        "@jwt.token_in_blacklist_loader\ndef is_revoked(token):\n"
+        "    return token['jti'] in set()\n\n\n"
+        "@jwt.user_loader_callback_loader\ndef load(identity):\n    'Load.'\n"
+        "    return find(identity)\n\n\n"
+        "@jwt.revoked_token_loader\n@jwt.expired_token_loader\ndef revoked():\n"
+        "    return '', 401\n\n\n"
+        "@jwt.user_claims_loader\ndef add(identity):\n    return {}\n",
+        "from flask_jwt_extended import JWTManager\nfrom shop import find\n\njwt = JWTManager()\n"
+        'jwt.user_lookup_loader(lambda jwt_header, jwt_data: find(jwt_data["sub"]))\n'
+        "jwt.user_identity_loader(find)\n\n\n"
+        "@jwt.token_in_blocklist_loader\ndef is_revoked(jwt_header, token):\n"
+        "    return token['jti'] in set()\n\n\n"
+        "@jwt.user_lookup_loader\ndef load(jwt_header, jwt_data):\n    'Load.'\n"
+        '    identity = jwt_data["sub"]\n    return find(identity)\n\n\n'
+        "@jwt.revoked_token_loader\n@jwt.expired_token_loader\ndef revoked(jwt_header, jwt_data):\n"
+        "    return '', 401\n\n\n"
+        "@jwt.additional_claims_loader\ndef add(identity):\n    return {}\n",
+    ),
+    "values of settings": (
+        "from flask.ext.cache import Cache\n\n\nclass Config:\n    CACHE_TYPE = 'null'\n"
+        "    OTHER_TYPE = 'null'\n\n\ndef test(app):\n"
+        "    assert app.config['CACHE_TYPE'] == 'null'\n",
+        "from flask_caching import Cache\n\n\nclass Config:\n    CACHE_TYPE = 'NullCache'\n"
+        "    OTHER_TYPE = 'null'\n\n\n"
+        "def test(app):\n    assert app.config['CACHE_TYPE'] == 'NullCache'\n",
+    ),
+    "modules that have other names": (
+        "import flask_restplus\nimport flask_restplus as api\n"
+        "from wtforms.fields.html5 import EmailField\nfrom flask.ext.wtf import Form, Required\n"
+        "from wtforms.ext.sqlalchemy.fields import QuerySelectField\n",
+        "import flask_restx as flask_restplus\nimport flask_restx as api\n"
+        "from wtforms.fields import EmailField\nfrom flask_wtf import FlaskForm as Form\n"
+        "from wtforms.validators import DataRequired as Required\n"
+        "from wtforms_sqlalchemy.fields import QuerySelectField\n",
+    ),
+    "passwords": (
+        "import flask\nfrom werkzeug.security import generate_password_hash\n\n"
+        "generate_password_hash('sha256', method='sha256')\n"
+        "generate_password_hash('a', 'sha512')\n",
+        "import flask\nfrom werkzeug.security import generate_password_hash\n\n"
+        "generate_password_hash('sha256', method='pbkdf2:sha256')\n"
+        "generate_password_hash('a', 'pbkdf2:sha512')\n",
+    ),
+    "SQLAlchemy 1": (
+        "import flask\nfrom sqlalchemy import create_engine, select\n\n"
+        "engine = create_engine('postgres://a', convert_unicode=True, echo=True)\n"
+        "other = create_engine(convert_unicode=True, encoding='utf-8', name_or_url=url)\n"
+        "query = select([a, b]).where(c)\nnone = select([\n    a,\n])\n"
+        "url = url.replace('postgres://', 'postgresql://')\n"
+        "db.session.execute('SELECT 1')\nsession.execute(query)\n",
+        "from sqlalchemy import text\nimport flask\n"
+        "from sqlalchemy import create_engine, select\n\n"
+        "engine = create_engine('postgresql://a', echo=True)\n"
+        "other = create_engine(name_or_url=url)\n"
+        "query = select(a, b).where(c)\nnone = select(\n    a,\n)\n"
+        "url = url.replace('postgres://', 'postgresql://')\n"
+        "db.session.execute(text('SELECT 1'))\nsession.execute(query)\n",
+    ),
+    "tables of an application": (
+        "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\ndef f(app):\n"
+        "    db.create_all(app=app)  # tables\n    return app\n",
+        "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\ndef f(app):\n"
+        "    with app.app_context():\n        db.create_all()  # tables\n    return app\n",
+    ),
+    "schemas of marshmallow": (
+        "import flask\nfrom marshmallow import Schema, fields, post_load, validates\n\n\n"
+        "class UserSchema(Schema):\n    name = fields.Str(load_from='n')\n\n"
+        "    @post_load(pass_many=True)\n    def make(self, data, many):\n        return data\n\n"
+        "    @validates('name')\n    def check(self, value, **kwargs):\n        pass\n\n\n"
+        "schema = UserSchema(strict=True)\nmany = UserSchema(strict=True, many=True)\n"
+        "data = many.dump([]).data\n",
+        "import flask\nfrom marshmallow import Schema, fields, post_load, validates\n\n\n"
+        "class UserSchema(Schema):\n    name = fields.Str(data_key='n')\n\n"
+        "    @post_load(pass_many=True)\n    def make(self, data, many, **kwargs):\n"
+        "        return data\n\n"
+        "    @validates('name')\n    def check(self, value, **kwargs):\n        pass\n\n\n"
+        "schema = UserSchema()\nmany = UserSchema(many=True)\n"
+        "data = many.dump([])\n",
+    ),
+    "users of Flask-Login": (
+        "from flask.ext.login import current_user\n\n\nclass User:\n"
+        "    def get_id(self):\n        return ''\n\n    def is_active(self):\n"
+        "        return True\n\n\n"
+        "def f():\n    return current_user.is_authenticated() and not current_user.is_active()\n",
+        "from flask_login import current_user\n\n\nclass User:\n"
+        "    def get_id(self):\n        return ''\n\n    @property\n    def is_active(self):\n"
+        "        return True\n\n\n"
+        "def f():\n    return current_user.is_authenticated and not current_user.is_active\n",
+    ),
+    "identities of tokens": (
+        "from flask_jwt_extended import create_access_token\n\n\nclass Config:\n"
+        "    JWT_SECRET_KEY = 'a'  # secret\n\n\n"
+        "def token(app, user):\n    app.config['JWT_SECRET_KEY'] = 'b'\n"
+        "    return create_access_token(identity=user.id)\n",
+        "from flask_jwt_extended import create_access_token\n\n\nclass Config:\n"
+        "    JWT_SECRET_KEY = 'a'  # secret\n    JWT_VERIFY_SUB = False\n\n\n"
+        "def token(app, user):\n    app.config['JWT_SECRET_KEY'] = 'b'\n"
+        "    app.config['JWT_VERIFY_SUB'] = False\n"
+        "    return create_access_token(identity=user.id)\n",
+    ),
+    "validate() of forms": (
+        "from flask_wtf import FlaskForm\n\n\nclass LoginForm(FlaskForm):\n"
+        "    def validate(self):\n        return super().validate()\n",
+        "from flask_wtf import FlaskForm\n\n\nclass LoginForm(FlaskForm):\n"
+        "    def validate(self, extra_validators=None):\n        return super().validate()\n",
+    ),
+    "an argument of the application": (
+        "from flask import Flask\n\napp = Flask(__name__, static_path='/s')\n",
+        "from flask import Flask\n\napp = Flask(__name__, static_url_path='/s')\n",
+    ),
 }
 
 
@@ -202,6 +329,31 @@ def test_pair(tmp_path: Path, name: str) -> None:
         ),
         ("from flask import Flask\nfrom flask import _request_ctx_stack\n", 2, "flask.request"),
         ("from flask import Flask\nfrom flask_script import Manager\n", 2, "@app.cli.command()"),
+        ("import flask\nfrom flask_migrate import Migrate, MigrateCommand\n", 2, "flask db"),
+        ("import flask\nimport flask_jwt\n", 2, "Flask-JWT-Extended"),
+        ("import flask\nfrom werkzeug.contrib import sessions\n", 2, "Flask-Session"),
+        ("import flask, sqlalchemy\n\ndb.engine.execute('SELECT 1')\n", 3, "engine.begin()"),
+        ("import flask, sqlalchemy\n\nsqlalchemy.select([a], b)\n", 3, "select(a, b)"),
+        (
+            "import flask\nfrom flask_sqlalchemy import SQLAlchemy\n\nx = db.create_all(app=app)\n",
+            4,
+            "with app.app_context():",
+        ),
+        ("import flask, marshmallow\n\ndata, errors = user_schema.load({})\n", 3, "valid_data"),
+        ("import flask, marshmallow\n\nerrors = schema.load({}).errors\n", 3, "valid_data"),
+        ("import flask, flask_marshmallow\n\nbase = ma.ModelSchema\n", 3, "SQLAlchemyAutoSchema"),
+        (
+            "import flask\nfrom flask_jwt_extended import create_access_token as create\n"
+            "from flask_jwt_extended import JWTManager, create_access_token\n\n"
+            "create_access_token(1)\n",
+            5,
+            "JWT_VERIFY_SUB",
+        ),
+        (
+            "import flask_jwt_extended\n\njwt.expired_token_loader(shop.expired)\n",
+            3,
+            "jwt_header and jwt_data",
+        ),
     ],
 )
 def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
@@ -210,6 +362,24 @@ def test_report(tmp_path: Path, text: str, line: int, remedy: str) -> None:
     [found] = make_plan(tmp_path, "modernise").findings
     assert (found.kind, found.file, found.line) == ("breaks", "app.py", line)
     assert remedy in found.remedy
+
+
+def test_settings_that_nothing_reads(tmp_path: Path) -> None:
+    """A setting without an effect is no error, so it is reported as a difference."""
+    text = "import flask\n\nSQLALCHEMY_COMMIT_ON_TEARDOWN = True\nOTHER = True\n"
+    written(tmp_path, {"app.py": text})
+    [found] = make_plan(tmp_path, "modernise").findings
+    assert (found.kind, found.line) == ("differs", 3)
+    assert "db.session.commit()" in found.remedy
+
+
+def test_templates_that_call_attributes_of_users(tmp_path: Path) -> None:
+    """Templates do not change, so the lines are reported."""
+    text = "<p>\n{% if current_user.is_authenticated() %}\n{{ user.is_active }}\n"
+    written(tmp_path, {"app.py": "import flask, flask_login\n", "templates/a.html": text})
+    [found] = make_plan(tmp_path, "modernise").findings
+    assert (found.kind, found.file, found.line) == ("breaks", "templates/a.html", 2)
+    assert "without parentheses" in found.remedy
 
 
 MODELS = """

@@ -16,9 +16,10 @@ from sqlalchemy import ForeignKey, select
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from quartpatterns._shared.greenlet_views import greenlet_functions
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.streaming import stream_template_string, stream_with_context
-from quartpatterns.subclassing import FaithfulQuart, async_to_sync, bridge_flask, greenlets
+from quartpatterns.subclassing import FaithfulQuart, async_to_sync, bridge_flask
 from tests.serving import eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -301,7 +302,7 @@ async def test_a_stream_that_is_closed(app: FaithfulQuart) -> None:
 
 async def test_sqlalchemy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without SQLAlchemy, the error names the extra."""
-    greenlets._sqlalchemy.cache_clear()
+    greenlet_functions.cache_clear()
     app = FaithfulQuart(__name__)
     app.config.update(GREENLET_VIEWS=True, TESTING=True)
     app.add_url_rule("/", "view", lambda: "view")

@@ -1,0 +1,95 @@
+"""Flask-Login 0.2: ``is_authenticated()`` and the like are attributes now."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import libcst as cst
+
+from quartpatterns.porting.modernising.context import OldFile, OldProject
+from quartpatterns.porting.project import is_source
+from quartpatterns.porting.report import PortFinding
+from quartpatterns.porting.text_edits import indentation
+
+__all__ = ["modernise_logins"]
+
+REMEDY = "write it without parentheses"
+TEMPLATES = (".html", ".htm", ".jinja", ".jinja2", ".j2", ".txt", ".xml")
+CALL = re.compile(r"\.(is_active|is_anonymous|is_authenticated)\(\)")
+FLAGS = ("is_active", "is_anonymous", "is_authenticated")
+
+
+def modernise_logins(project: OldProject) -> list[PortFinding]:
+    """Make methods of users properties, and read them without parentheses.
+
+    Return the lines of templates that call one of them.
+    """
+    if "flask_login" not in project.packages:
+        return []
+    in_templates = [*_lines_of_templates(project.project.folder)]
+    calls = [(old, call) for old in project.files for call in _calls(old)]
+    if not calls and not in_templates:
+        return []  # The project is written for Flask-Login 0.3 or newer.
+    for old in project.files:
+        for node in old.file.spans:
+            if isinstance(node, cst.ClassDef) and _is_user(node):
+                for method in _flags(node):
+                    _make_property(old, method)
+    for old, call in calls:
+        old.edits.replace(call, old.file.source(call.func))
+    return [
+        PortFinding(
+            name, line, "breaks", text, "it is an attribute, and no method any more", REMEDY
+        )
+        for name, line, text in in_templates
+    ]
+
+
+def _calls(old: OldFile) -> Iterator[cst.Call]:
+    for node in old.file.spans:
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args:
+            if node.func.attr.value in FLAGS:
+                yield node
+
+
+def _lines_of_templates(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield the lines of templates that call one of the methods: file, number and text."""
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if is_source(Path(base, name)))
+        for path in (Path(base, name) for name in sorted(names) if name.endswith(TEMPLATES)):
+            if path.is_symlink() or not path.is_file():
+                continue
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for number, line in enumerate(text.splitlines(), 1):
+                if CALL.search(line):
+                    yield path.relative_to(folder).as_posix(), number, line.strip()
+
+
+def _is_user(node: cst.ClassDef) -> bool:
+    """Return whether a class has two methods that users have, or inherits some."""
+    body = node.body.body if isinstance(node.body, cst.IndentedBlock) else ()
+    names = {each.name.value for each in body if isinstance(each, cst.FunctionDef)}
+    bases = [cst.Module([]).code_for_node(base.value) for base in node.bases]
+    return len(names & {*FLAGS, "get_id"}) > 1 or any(base.endswith("UserMixin") for base in bases)
+
+
+def _flags(node: cst.ClassDef) -> list[cst.FunctionDef]:
+    """Return the methods that are no properties yet."""
+    body = node.body.body if isinstance(node.body, cst.IndentedBlock) else ()
+    return [
+        each
+        for each in body
+        if isinstance(each, cst.FunctionDef)
+        and each.name.value in FLAGS
+        and not each.decorators
+        and len(each.params.params) == 1
+    ]
+
+
+def _make_property(old: OldFile, method: cst.FunctionDef) -> None:
+    indent = indentation(method, old.file)
+    newline = old.file.tree.default_newline
+    old.edits.insert(old.file.spans[method][0], f"@property{newline}{indent}")
