@@ -58,7 +58,7 @@ CASES = {
     ),
     "a special method": (
         "class Page:\n    def __str__(self):\n        return helper('a')\n",
-        ("breaks", 1, "__str__() cannot be asynchronous", "another name"),
+        ("breaks", 2, "__str__() cannot be asynchronous", "another name"),
     ),
     "a generator with yield from": (
         "def parts():\n    yield from [helper('a')]\n",
