@@ -10,6 +10,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.finalizers import movable_fixture
 from quartpatterns.porting.framework_calls import (
     OFF_LOOP,
     OFF_LOOP_NAMES,
@@ -292,6 +293,13 @@ class Calls:
         if method == Method("unittest.TestCase", "addCleanup") and arguments:
             self.result.cleanups[node.func] = arguments[0][0]
             return NOTHING
+        if method == Method("pytest.FixtureRequest", "addfinalizer") and arguments:
+            if movable_fixture(node, scope.file):
+                self.result.finalizers[node] = arguments[0][0]
+                for value in arguments[0][0]:
+                    if isinstance(value, Function):
+                        self.result.use_call(value.info, node, scope.file)
+                return NOTHING
         found: set[Value] = set()
         passed: set[Value] = set()
         accepts = views = False

@@ -165,7 +165,7 @@ def async_to_sync(func: Callable[P, Coroutine[Any, Any, Any]]) -> Callable[P, An
     def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
         coroutine = func(*args, **kwargs)
         if not on_event_loop() and has_app_context() and current_app.config.get("GREENLET_VIEWS"):
-            coroutine = in_greenlet(coroutine)  # The greenlet of the request is not that of threads.
+            coroutine = in_greenlet(coroutine)  # That of the request is in another thread.
         return result_or_awaitable(coroutine)
 
     return in_thread
