@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -111,10 +112,7 @@ def make_plan(
             replace(each, line=lines.get((each.file, each.line), each.line))
             for each in find_problems(analysis, known)
         ]
-        made += [
-            replace(each, line=lines.get((each.file, each.line), each.line))
-            for each in _made_async(analysis)
-        ]
+        made += [_before(each, lines) for each in _made_async(analysis)]
     files = _changes(texts, before)
     if stage in MOVES and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
@@ -149,6 +147,20 @@ def _lines(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:
     for _, start, end, new_start, new_end in matcher.get_opcodes():
         for number in range(new_end - new_start):
             yield new_start + number + 1, min(start + number, max(start, end - 1)) + 1
+
+
+def _before(made: MadeAsync, lines: Mapping[tuple[str, int], int]) -> MadeAsync:
+    """Return *made* with the lines of the project's file: its own, and the one of its reason."""
+
+    def line(match: re.Match[str]) -> str:
+        number = int(match[0])
+        return str(lines.get((made.file, number), number))
+
+    return replace(
+        made,
+        line=lines.get((made.file, made.line), made.line),
+        reason=re.sub(r"(?<= on line )\d+$", line, made.reason),
+    )
 
 
 def _check_flask(project: SourceProject, rules: Rules) -> None:

@@ -149,7 +149,7 @@ class Replacing:
         for value in found:
             if isinstance(value, Name):
                 moved |= self._is_awaited(value.name, file)
-        return found, moved
+        return found, moved | self._of_task(owner[0], name)
 
     def _file_of(self, owners: Values) -> str:
         files = [each.file.name for each in owners if isinstance(each, ProjectModule)]
@@ -183,6 +183,8 @@ class Replacing:
                 continue
             values = self.flow.read((self.evaluator.scopes[file.tree], parts[count]))
             for position in range(count + 1, len(parts)):
+                if self._of_task(values, parts[position]):
+                    return NOTHING, True
                 for value in values:
                     if isinstance(value, Name):
                         outside = ".".join([value.name, *parts[position:]])
@@ -195,6 +197,15 @@ class Replacing:
             )
             return values, moved
         return self._outside(path, [], path, parts[0], named)
+
+    def _of_task(self, owners: Values, name: str) -> bool:
+        """Return whether *name* is a method of tasks that has to be awaited."""
+        return any(
+            isinstance(owner, Function)
+            and "queued" in owner.info.kinds
+            and any(name in rule.awaited for rule in self.rules.type_rules("tasks.Task"))
+            for owner in owners
+        )
 
     def _inner(self, values: Values, name: str) -> Values:
         found: Values = NOTHING

@@ -59,9 +59,7 @@ class _Calls:
         call = parent if isinstance(parent, cst.Call) and parent.func is node else None
         types = self.code.types(node.value, file)
         values = self.code.values(node.value, file)
-        is_task = any(
-            isinstance(each, Function) and each.info in self.code.tasks for each in values
-        )
+        is_task = self._is_task(node.value, file)
         if RESULT in types:
             self._result(node, call, file, moves()["results"])
         elif GROUP_RESULT in types:
@@ -95,6 +93,8 @@ class _Calls:
             remedy = moves()["reported_results"].get(name, "read 'await job.result()'")
             self.code.report("breaks", file, call or node, f"a job has no {name}", remedy)
         elif call is None:
+            if name in ("state", "status"):
+                self._states(node, file)
             self.code.replace(node.attr, file, new)
         elif not new.endswith("()"):
             self.code.replace_span(start, file.spans[call][1], file, new)
@@ -120,6 +120,20 @@ class _Calls:
                     self.code.report("differs", file, arg, why, "check whether it is needed")
             text = f"{function}({', '.join(kept)})"
             self.code.replace_span(start, file.spans[call][1], file, text)
+
+    def _states(self, node: cst.Attribute, file: PythonFile) -> None:
+        """Report the states that a result is compared with, and that no job has."""
+        comparison = file.parents[node]
+        if isinstance(comparison, cst.ComparisonTarget):
+            comparison = file.parents[comparison]
+        if not isinstance(comparison, cst.Comparison):
+            return
+        known = moves()["states"]["names"]
+        for each in file.spans:
+            if isinstance(each, cst.SimpleString) and comparison in [*file.ancestors(each)]:
+                if (state := str(each.evaluated_value)) not in known:
+                    why = f"no job has the state {state}"
+                    self.code.report("differs", file, each, why, f"a job is {', '.join(known)}")
 
     def _task(self, node: cst.Attribute, call: cst.Call | None, file: PythonFile) -> None:
         name = node.attr.value
@@ -211,7 +225,13 @@ class _Calls:
         self.code.replace_span(first, following, file, "")
 
     def _control(self, node: cst.Attribute, call: cst.Call | None, file: PythonFile) -> None:
-        if node.attr.value == "revoke" and call is not None and call.args:
+        first = call.args[0].value if call is not None and call.args else None
+        if node.attr.value == "revoke" and isinstance(
+            first, cst.List | cst.Tuple | cst.ListComp | cst.GeneratorExp
+        ):
+            remedy = "write 'await Job(id).revoke()' for each"
+            self.code.report("breaks", file, call or node, "revoke() takes one job", remedy)
+        elif node.attr.value == "revoke" and call is not None and call.args:
             text = f"Job({source(call.args[0].value, file)}).revoke()"
             self.code.replace(call, file, text)
             self.code.want(file, f"from {TASKS} import Job")
@@ -321,3 +341,27 @@ class _Calls:
             if str(node.evaluated_value) in paths:
                 text = f"{file.source(node)[: -len('run') - len(node.quote)]}function{node.quote}"
                 self.code.replace(node, file, text)
+        self._replaced_attributes()
+
+    def _replaced_attributes(self) -> None:
+        """Report tests that replace an attribute that tasks have no more: ``retry``."""
+        names = {f"{info.file.module}.{info.node.name.value}" for info in self.code.tasks}
+        reported = moves()["reported_tasks"]
+        for node, file in self.code.nodes(cst.Call):
+            strings = [arg.value for arg in node.args if isinstance(arg.value, cst.SimpleString)]
+            if not file.is_test or not strings:
+                continue
+            owner, _, name = str(strings[0].evaluated_value).rpartition(".")
+            if not owner and len(node.args) > 1 and node.args[1].value is strings[0]:
+                is_task = self._is_task(node.args[0].value, file)
+            else:
+                is_task = owner in names
+            if is_task and name in reported:
+                why = f"a task of {TASKS} has no {name}"
+                self.code.report("breaks", file, strings[0], why, reported[name])
+
+    def _is_task(self, node: cst.BaseExpression, file: PythonFile) -> bool:
+        return any(
+            isinstance(each, Function) and each.info in self.code.tasks
+            for each in self.code.values(node, file)
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -11,6 +12,7 @@ from quartpatterns.porting.celery_move.code import CELERY, TASKS, CeleryCode, ke
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.serving import find_applications
 from quartpatterns.porting.settings import name_of_setting
+from quartpatterns.porting.values import Instance
 
 __all__ = ["TasksConnection", "NotMovableError", "plain_setting"]
 
@@ -374,7 +376,8 @@ class TasksConnection:
             self.import_shared(file)
             return self.shared, []
         name = self._assigned_name()
-        if file is self.file:
+        values = self.code.evaluator.flow.read((self.code.evaluator.scopes[file.tree], name))
+        if file is self.file or Instance(CELERY) in values:
             return name, []
         return name, [f"from {self.file.module} import {name}"]
 
@@ -385,6 +388,10 @@ class TasksConnection:
             text = self._setting_text(plain, file, app, config)
             if text:
                 found.setdefault(new, text)
+            elif plain in self._values:
+                value = self._values[plain]
+                why = f"{TASKS} reads only the configuration of the application"
+                self.code.report("breaks", value.file, value.node, why, f"write {new} there")
         queues = self._queues()
         if queues:
             found["TASKS_QUEUES"] = f"[{', '.join(map(repr, queues)).replace(chr(39), chr(34))}]"
@@ -426,13 +433,24 @@ class TasksConnection:
             lower = [name for name in names if name == name.lower()] or [plain]
             if plain == "broker_url" or any(name == name.lower() for name in names):
                 return f'{text}.get("{lower[0]}"{self._default(plain)})'
-        names = [name for name in names if name.isupper()]
+        names = [name for name in names if name.isupper()] or [*self._keys_of_config(names)]
         if not names:
             return ""
         return f'{app}.config.get("{names[0]}"{self._default(plain)})'
 
+    def _keys_of_config(self, names: list[str]) -> Iterator[str]:
+        """Yield the names that the project sets as ``app.config["name"] = value``."""
+        for node, file in self.code.nodes(cst.Subscript, tests=False):
+            owner, parent = node.value, file.parents[node]
+            if isinstance(parent, cst.AssignTarget) and isinstance(owner, cst.Attribute):
+                name = file.source(node.slice[0]).strip("\"'")
+                if owner.attr.value == "config" and name in names:
+                    yield name
+
     def _default(self, plain: str) -> str:
-        return ", False" if plain == "task_always_eager" else ""
+        """Return the default of a setting that not all configurations of the project set."""
+        default = moves()["setting_defaults"].get(plain)
+        return f", {default}" if default is not None else ""
 
     def _is_flat(self, config: cst.BaseExpression, file: PythonFile) -> bool:
         return file.source(config).endswith(".config")
@@ -465,17 +483,28 @@ class TasksConnection:
         )
         for plain, value in self._values.items():
             if remedy := moves()["reported_settings"].get(plain):
-                if plain != "beat_schedule":
+                if plain != "beat_schedule" and not _changes_nothing(plain, value.node):
                     why = f"{TASKS} does not read {plain}"
                     code.report("differs", value.file, value.node, why, remedy)
         for file in code.project.files:
             for node in file.spans:
                 plain = plain_setting(name_of_setting(node, file))
-                if plain in moves()["reported_settings"] and plain != "include":
+                if plain in moves()["reported_settings"] and self._is_celerys(node, file):
+                    if _changes_nothing(plain, _value_of(node, file)):
+                        continue
                     if plain != "beat_schedule" and not code.is_covered(node, file):
                         remedy = moves()["reported_settings"][plain]
                         code.report("differs", file, node, f"{TASKS} does not read {plain}", remedy)
         self._memory()
+
+    def _is_celerys(self, name: cst.CSTNode, file: PythonFile) -> bool:
+        """Return whether a setting is Celery's: ``CELERY_ROUTES``, and no other ``routes``."""
+        text = name_of_setting(name, file)
+        if text.startswith(("task_", "worker_", "beat_", "broker_", "result_")):
+            return True
+        statement = self.code.statement(name, file)
+        words = text + file.path.name + (file.source(statement) if statement else "")
+        return "celery" in words.lower() and plain_setting(text) != "include"
 
     def _memory(self) -> None:
         """Write a URL of Redis for a broker in memory. Eager tasks do not contact it."""
@@ -486,6 +515,23 @@ class TasksConnection:
                 parent, cst.Arg | cst.Assign | cst.DictElement | cst.AnnAssign
             ):
                 self.code.replace(node, file, f"{node.quote}redis://localhost:6379/0{node.quote}")
+
+
+def _value_of(name: cst.CSTNode, file: PythonFile) -> cst.CSTNode | None:
+    """Return the value that *name*, a setting, gets, if it is next to it."""
+    for ancestor in file.ancestors(name):
+        if isinstance(ancestor, cst.Assign | cst.AnnAssign | cst.Arg | cst.DictElement):
+            return ancestor.value
+    return None
+
+
+def _changes_nothing(plain: str, value: cst.CSTNode | None) -> bool:
+    """Return whether quartpatterns.tasks does already what a setting asks for."""
+    same = moves()["same_settings"].get(plain, ())
+    text = value.evaluated_value if isinstance(value, cst.SimpleString) else None
+    if isinstance(value, cst.Name):
+        text = value.value
+    return text in same
 
 
 def _function(node: cst.BaseExpression) -> cst.BaseExpression:
