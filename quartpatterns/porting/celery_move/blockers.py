@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from quartpatterns.porting.celery_move.code import BOUND, CeleryCode, keyword
-from quartpatterns.porting.celery_move.settings import plain_setting
+from quartpatterns.porting.celery_move.code import BOUND, CeleryCode, keyword, plain_setting
 from quartpatterns.porting.project import PythonFile, imported_modules
 from quartpatterns.porting.settings import name_of_setting
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, ProjectClass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -34,7 +35,17 @@ from quartpatterns.porting.values import (
     Values,
 )
 
-__all__ = ["BOUND", "CELERY", "TASKS", "CeleryCode", "keyword", "moves", "source", "uses_celery"]
+__all__ = [
+    "BOUND",
+    "CELERY",
+    "TASKS",
+    "CeleryCode",
+    "keyword",
+    "moves",
+    "plain_setting",
+    "source",
+    "uses_celery",
+]
 
 TASKS = "quartpatterns.tasks"
 CELERY = "celery.Celery"
@@ -46,6 +57,14 @@ def moves() -> dict[str, dict[str, Any]]:
     """Return what Celery's names become: the file ``moves/celery.toml``."""
     file = resources.files("quartpatterns.porting") / "rules" / "moves" / "celery.toml"
     return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def plain_setting(name: str) -> str:
+    """Return the name of a setting in Celery 4 and later, without a prefix."""
+    plain = name.lower()
+    plain = plain.replace("celerybeat_", "beat_", 1) if plain.startswith("celerybeat_") else plain
+    plain = re.sub(r"^celeryd?_", "", plain)
+    return str(moves()["setting_names"].get(plain, plain))
 
 
 def uses_celery(file: PythonFile) -> bool:

@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from quartpatterns.porting.celery_move.code import CELERY, TASKS, CeleryCode, keyword, moves, source
+from quartpatterns.porting.celery_move.code import (
+    CELERY,
+    TASKS,
+    CeleryCode,
+    keyword,
+    moves,
+    plain_setting,
+    source,
+)
+from quartpatterns.porting.celery_move.unread_settings import report_unread
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.serving import find_applications
 from quartpatterns.porting.settings import name_of_setting
 from quartpatterns.porting.values import Instance
 
-__all__ = ["TasksConnection", "NotMovableError", "plain_setting"]
+__all__ = ["TasksConnection", "NotMovableError"]
 
 APPLICATION = "flask.Flask"
 CONFIGURING = frozenset(
@@ -30,14 +39,6 @@ DIFFERENCES = (
 
 class NotMovableError(Exception):
     """The project stays with Celery. The message says why."""
-
-
-def plain_setting(name: str) -> str:
-    """Return the name of a setting in Celery 4 and later, without a prefix."""
-    plain = name.lower()
-    plain = plain.replace("celerybeat_", "beat_", 1) if plain.startswith("celerybeat_") else plain
-    plain = re.sub(r"^celeryd?_", "", plain)
-    return str(moves()["setting_names"].get(plain, plain))
 
 
 @dataclass(frozen=True)
@@ -481,30 +482,9 @@ class TasksConnection:
             f"the worker, and what it promises, are not Celery's: {DIFFERENCES}",
             f"start it with {command} in place of 'celery worker' and 'celery beat'",
         )
-        for plain, value in self._values.items():
-            if remedy := moves()["reported_settings"].get(plain):
-                if plain != "beat_schedule" and not _changes_nothing(plain, value.node):
-                    why = f"{TASKS} does not read {plain}"
-                    code.report("differs", value.file, value.node, why, remedy)
-        for file in code.project.files:
-            for node in file.spans:
-                plain = plain_setting(name_of_setting(node, file))
-                if plain in moves()["reported_settings"] and self._is_celerys(node, file):
-                    if _changes_nothing(plain, _value_of(node, file)):
-                        continue
-                    if plain != "beat_schedule" and not code.is_covered(node, file):
-                        remedy = moves()["reported_settings"][plain]
-                        code.report("differs", file, node, f"{TASKS} does not read {plain}", remedy)
+        values = {plain: (each.file, each.node) for plain, each in self._values.items()}
+        report_unread(code, values)
         self._memory()
-
-    def _is_celerys(self, name: cst.CSTNode, file: PythonFile) -> bool:
-        """Return whether a setting is Celery's: ``CELERY_ROUTES``, and no other ``routes``."""
-        text = name_of_setting(name, file)
-        if text.startswith(("task_", "worker_", "beat_", "broker_", "result_")):
-            return True
-        statement = self.code.statement(name, file)
-        words = text + file.path.name + (file.source(statement) if statement else "")
-        return "celery" in words.lower() and plain_setting(text) != "include"
 
     def _memory(self) -> None:
         """Write a URL of Redis for a broker in memory. Eager tasks do not contact it."""
@@ -515,23 +495,6 @@ class TasksConnection:
                 parent, cst.Arg | cst.Assign | cst.DictElement | cst.AnnAssign
             ):
                 self.code.replace(node, file, f"{node.quote}redis://localhost:6379/0{node.quote}")
-
-
-def _value_of(name: cst.CSTNode, file: PythonFile) -> cst.CSTNode | None:
-    """Return the value that *name*, a setting, gets, if it is next to it."""
-    for ancestor in file.ancestors(name):
-        if isinstance(ancestor, cst.Assign | cst.AnnAssign | cst.Arg | cst.DictElement):
-            return ancestor.value
-    return None
-
-
-def _changes_nothing(plain: str, value: cst.CSTNode | None) -> bool:
-    """Return whether quartpatterns.tasks does already what a setting asks for."""
-    same = moves()["same_settings"].get(plain, ())
-    text = value.evaluated_value if isinstance(value, cst.SimpleString) else None
-    if isinstance(value, cst.Name):
-        text = value.value
-    return text in same
 
 
 def _function(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -1,0 +1,193 @@
+"""The stage data, Celery: settings, tests with fakes, and the places of the report."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from quartpatterns.porting import make_plan
+from tests.porting.ported import port, ported, written
+
+
+def test_lines_of_reasons(tmp_path: Path) -> None:
+    """The reason of an asynchronous function names a line of the project's file, too."""
+    text = """
+        from celery import Celery
+        from flask import Flask
+
+        app = Flask(__name__)
+        celery = Celery(app.name, broker="redis://localhost")
+
+        @celery.task
+        def add(a, b):
+            return a + b
+
+        def start():
+            return add.delay(1, 2).id
+        """
+    plan = port(written(tmp_path, {"app.py": text}), "data")
+    lines = textwrap.dedent(text).lstrip("\n").splitlines()
+    number = lines.index("    return add.delay(1, 2).id") + 1
+    reasons = [each.reason for each in plan.made_async if each.name == "start"]
+    assert reasons == [f"await add.delay() on line {number}"]
+
+
+def test_url_in_the_configuration(tmp_path: Path) -> None:
+    """The URL of the broker has a lower-case name in the configuration of the application."""
+    after = ported(
+        tmp_path,
+        """
+        from celery import Celery
+        from flask import Flask
+
+        app = Flask(__name__)
+        app.config["broker_url"] = "redis://localhost:6399"
+        celery = Celery(app.name)
+        celery.conf.update(app.config)
+
+        @celery.task
+        def add(a, b):
+            return a + b
+        """,
+        "data",
+    )
+    assert 'app.config["REDIS_URL"] = app.config.get("broker_url")' in after
+
+
+def test_values_of_another_module(tmp_path: Path) -> None:
+    """A value that the application cannot read where it is created is a place in the report."""
+    files = {
+        "shop/__init__.py": FACTORY_OF_TASKS,
+        "shop/tasks.py": """
+            from celery import Celery
+            from shop.places import BROKER
+
+            celery = Celery(__name__, broker=BROKER)
+
+            @celery.task
+            def add(a, b):
+                return a + b
+            """,
+        "shop/places.py": 'BROKER = "redis://localhost:6399"\n',
+    }
+    plan = port(written(tmp_path, files), "data")
+    found = [(each.code, each.remedy) for each in plan.findings if each.kind == "breaks"]
+    assert found == [("BROKER", "write REDIS_URL there")]
+
+
+FACTORY_OF_TASKS = """
+    from flask import Flask
+    from shop.tasks import celery
+
+    def create_app():
+        app = Flask(__name__)
+        app.config.from_object("shop.settings.Development")
+        app.extensions["queue"] = celery
+        return app
+    """
+
+
+def test_settings_of_some_configurations(tmp_path: Path) -> None:
+    """A setting of one class has a default; the name of the tasks is bound once in a module."""
+    files = {
+        "shop/__init__.py": FACTORY_OF_TASKS,
+        "shop/tasks.py": """
+            from celery import Celery
+
+            celery = Celery(__name__, broker="redis://localhost")
+
+            @celery.task
+            def add(a, b):
+                return a + b
+            """,
+        "shop/settings.py": """
+            class Development:
+                queues = 3
+
+            class Production:
+                CELERY_TASK_TIME_LIMIT = 20
+                CELERYD_MAX_TASKS_PER_CHILD = 5
+                CELERY_TASK_DEFAULT_QUEUE = "shop"
+                CELERY_TASK_SERIALIZER = "json"
+                CELERY_RESULT_SERIALIZER = "pickle"
+            """,
+    }
+    plan = port(written(tmp_path, files), "data")
+    text = (tmp_path / "shop/__init__.py").read_text()
+    assert 'app.config.get("CELERY_TASK_TIME_LIMIT", 300)' in text
+    assert text.count("import celery") == 1
+    assert [each.code for each in plan.findings if each.file == "shop/settings.py"] == [
+        "CELERYD_MAX_TASKS_PER_CHILD",
+        "CELERY_TASK_DEFAULT_QUEUE",
+        "CELERY_RESULT_SERIALIZER",
+    ]
+
+
+def test_replaced_methods(tmp_path: Path) -> None:
+    """What replaces ``delay`` is asynchronous, and ``retry``, which no task has, is reported."""
+    files = {
+        "shop/__init__.py": FACTORY_OF_TASKS,
+        "shop/tasks.py": """
+            from celery import Celery
+
+            celery = Celery(__name__, broker="redis://localhost")
+
+            @celery.task
+            def process(total):
+                return total
+            """,
+        "tests/test_tasks.py": """
+            from unittest import mock
+
+            from shop import tasks
+            from shop.tasks import process
+
+            def test_delay(monkeypatch):
+                monkeypatch.setattr(tasks.process, "delay", lambda total: total)
+                monkeypatch.setattr("shop.tasks.process.delay", lambda total: None)
+                assert tasks.process.delay(1) is None
+
+            @mock.patch.object(process, "retry")
+            @mock.patch("shop.tasks.process.update_state")
+            def test_retry(update_state, retry):
+                pass
+            """,
+    }
+    plan = port(written(tmp_path, files), "data")
+    text = (tmp_path / "tests/test_tasks.py").read_text()
+    assert '"delay", AsyncMock(side_effect=lambda total: total))' in text
+    assert '"shop.tasks.process.delay", AsyncMock(side_effect=lambda total: None))' in text
+    found = [each.code for each in plan.findings if each.kind == "breaks"]
+    assert found == ['"retry"', '"shop.tasks.process.update_state"']
+    assert not make_plan(tmp_path, "data").changes
+
+
+def test_states_that_no_job_has(tmp_path: Path) -> None:
+    """Comparisons with Celery's other states are places, and so are revocations of many jobs."""
+    text = """
+        from celery import Celery
+        from celery.result import AsyncResult
+        from flask import Flask
+
+        app = Flask(__name__)
+        celery = Celery(app.name, broker="redis://localhost")
+
+        @celery.task
+        def add(a, b):
+            return a + b
+
+        @app.get("/<id>")
+        def index(id):
+            job = AsyncResult(id)
+            if job.state == "PENDING" or job.status in ("STARTED", "SUCCESS"):
+                return "a"
+            if "REVOKED" == job.state:
+                celery.control.revoke([id, "b"])
+            return job.state
+        """
+    plan = port(written(tmp_path, {"app.py": text}), "data")
+    assert [(each.kind, each.code) for each in plan.findings][1:] == [
+        ("differs", '"STARTED"'),
+        ("differs", '"REVOKED"'),
+        ("breaks", 'celery.control.revoke([id, "b"])'),
+    ]
