@@ -23,10 +23,10 @@ def report_unread(
         values: What the code gives to the Celery application, by the names of the settings.
     """
     reported = moves()["reported_settings"]
-    for plain, (file, node) in values.items():
-        if plain in reported and plain != "beat_schedule" and not _changes_nothing(plain, node):
+    for plain, (file, value) in values.items():
+        if plain in reported and plain != "beat_schedule" and not _changes_nothing(plain, value):
             why = f"{TASKS} does not read {plain}"
-            code.report("differs", file, node, why, reported[plain])
+            code.report("differs", file, value, why, reported[plain])
     for file in code.project.files:
         for node in file.spans:
             plain = plain_setting(name_of_setting(node, file))
