@@ -191,3 +191,33 @@ def test_states_that_no_job_has(tmp_path: Path) -> None:
         ("differs", '"REVOKED"'),
         ("breaks", 'celery.control.revoke([id, "b"])'),
     ]
+
+
+def test_name_of_the_tasks_is_taken(tmp_path: Path) -> None:
+    """Both applications are called ``app``, and both keep their names in their modules."""
+    files = {
+        "jobs.py": """
+            from celery import Celery
+
+            app = Celery("jobs", broker="redis://localhost")
+
+            @app.task
+            def add(a, b):
+                return a + b
+            """,
+        "web.py": """
+            from flask import Flask
+            from jobs import add
+
+            app = Flask(__name__)
+
+            @app.get("/")
+            def index():
+                return add.delay(1, 2).id
+            """,
+    }
+    port(written(tmp_path, files), "data")
+    text = (tmp_path / "web.py").read_text()
+    assert "from jobs import app as tasks\n" in text
+    assert "\ntasks.init_app(app)\n" in text
+    assert not make_plan(tmp_path, "data").changes

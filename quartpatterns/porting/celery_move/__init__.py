@@ -17,7 +17,7 @@ from quartpatterns.porting.celery_move.calls import move_calls, report_names
 from quartpatterns.porting.celery_move.code import CeleryCode, uses_celery
 from quartpatterns.porting.celery_move.eager import move_eager_tests
 from quartpatterns.porting.celery_move.schedule import move_schedule
-from quartpatterns.porting.celery_move.settings import NotMovableError, TasksConnection
+from quartpatterns.porting.celery_move.settings import NAMES, NotMovableError, TasksConnection
 from quartpatterns.porting.celery_move.tasks import move_tasks
 from quartpatterns.porting.findings import finding
 from quartpatterns.porting.project import PythonFile, SourceProject
@@ -103,7 +103,7 @@ def _free_name(files: Iterable[PythonFile], project: SourceProject) -> str:
     """Return a name for the ``Tasks`` object that neither these files nor any module has."""
     used = {node.value for file in files for node in file.spans if isinstance(node, cst.Name)}
     used |= {module.rpartition(".")[2] for module in project.modules}
-    return next(name for name in ("tasks", "background_tasks", "project_tasks") if name not in used)
+    return next(name for name in NAMES if name not in used)
 
 
 def _new_module(file: PythonFile, project: SourceProject) -> tuple[str, str]:

@@ -23,9 +23,10 @@ from quartpatterns.porting.serving import find_applications
 from quartpatterns.porting.settings import name_of_setting
 from quartpatterns.porting.values import Instance
 
-__all__ = ["TasksConnection", "NotMovableError"]
+__all__ = ["NAMES", "NotMovableError", "TasksConnection"]
 
 APPLICATION = "flask.Flask"
+NAMES = ("tasks", "background_tasks", "project_tasks")  # of the Tasks object
 CONFIGURING = frozenset(
     "Task add_defaults autodiscover_tasks conf config_from_object finalize set_default".split()
 )
@@ -380,7 +381,12 @@ class TasksConnection:
         values = self.code.evaluator.flow.read((self.code.evaluator.scopes[file.tree], name))
         if file is self.file or Instance(CELERY) in values:
             return name, []
-        return name, [f"from {self.file.module} import {name}"]
+        statement = f"from {self.file.module} import {name}"
+        used = {node.value for node in file.spans if isinstance(node, cst.Name)}
+        if name not in used:
+            return name, [statement]
+        other = next(each for each in NAMES if each not in used)
+        return other, [f"{statement} as {other}"]
 
     def _settings(self, file: PythonFile, app: str, config: cst.BaseExpression | None) -> list[str]:
         """Return the statements that set what ``Tasks`` reads."""
