@@ -221,3 +221,30 @@ def test_name_of_the_tasks_is_taken(tmp_path: Path) -> None:
     assert "from jobs import app as tasks\n" in text
     assert "\ntasks.init_app(app)\n" in text
     assert not make_plan(tmp_path, "data").changes
+
+
+def test_base_class_of_celery(tmp_path: Path) -> None:
+    """``base=celery.Task`` is the class that all tasks have; no blank line is left."""
+    text = """
+        from celery import Celery
+        from flask import Flask
+
+        app = Flask(__name__)
+        celery = Celery(app.name, broker="redis://localhost")
+
+        def connect():
+            celery.set_default()
+
+            return celery
+
+        @celery.task(base=celery.Task)
+        def add(a, b):
+            return a + b
+        """
+    path = written(tmp_path, {"app.py": text}) / "app.py"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    port(tmp_path, "data")
+    after = path.read_bytes()
+    assert after.count(b"\n") == after.count(b"\r\n")
+    assert "def connect():\n    return celery\n" in after.replace(b"\r\n", b"\n").decode()
+    assert b"@celery.task\r\nasync def add(a, b):" in after

@@ -11,7 +11,7 @@ import libcst as cst
 from quartpatterns.porting.celery_move.code import BOUND, CeleryCode, keyword, plain_setting
 from quartpatterns.porting.project import PythonFile, imported_modules
 from quartpatterns.porting.settings import name_of_setting
-from quartpatterns.porting.values import ClassInfo, FunctionInfo, ProjectClass
+from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
 
 __all__ = ["Blocker", "find_blockers", "task_names"]
 
@@ -27,6 +27,8 @@ EXTENSIONS = (
     "celery_singleton",
     "celery_once",
 )
+DEFAULT = (Instance(BOUND), Name("celery.Task"), Name("celery.app.task.Task"))
+"""The class of tasks without one of their own: ``base=celery.Task``."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _base_classes(code: CeleryCode) -> Iterator[Blocker]:
         base = keyword(decorator.decorator, "base")
         if base is not None:
             values = code.values(base, info.file)
-            if not any(isinstance(value, ProjectClass) for value in values):
+            if not any(isinstance(value, ProjectClass) or value in DEFAULT for value in values):
                 yield Blocker(info.file, decorator, "its tasks have a base class of their own")
 
 

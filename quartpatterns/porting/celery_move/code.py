@@ -216,7 +216,7 @@ class CeleryCode:
             end = end_of_line(statement, file)
         following = file.text.find(b"\n", end)
         end = len(file.text) if following < 0 else following + 1
-        before = file.text[:first].rstrip(b" \t\r")
+        before = file.text[:first].replace(b"\r\n", b"\n")
         if before.endswith(b"\n\n") or before.endswith(b":\n"):
             while (following := file.text.find(b"\n", end)) >= 0:
                 if file.text[end:following].strip():
