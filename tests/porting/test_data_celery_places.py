@@ -248,3 +248,51 @@ def test_base_class_of_celery(tmp_path: Path) -> None:
     assert after.count(b"\n") == after.count(b"\r\n")
     assert "def connect():\n    return celery\n" in after.replace(b"\r\n", b"\n").decode()
     assert b"@celery.task\r\nasync def add(a, b):" in after
+
+
+LOCAL_URL = """
+    from celery import Celery
+    from flask import Flask
+
+    def make_celery(name):
+        broker = {broker}
+        return Celery(name, broker=broker)
+
+    celery = make_celery("shop")
+
+    def create_app():
+        app = Flask(__name__)
+        init_celery(app)
+        return app
+
+    def init_celery(app):
+        celery.conf.update(app.config)
+
+        celery.Task = None
+
+
+    @celery.task
+    def add(a, b):
+        return a + b
+    """
+
+
+def test_variable_of_another_function(tmp_path: Path) -> None:
+    """The URL is a variable where the Celery application is created, and not where tasks connect.
+
+    The empty lines before the next function stay.
+    """
+    after = ported(tmp_path, LOCAL_URL.format(broker='"redis://localhost"'), "data")
+    assert (
+        'def init_celery(app):\n    app.config["REDIS_URL"] = "redis://localhost"\n'
+        "    celery.init_app(app)\n\n\n@celery.task\n"
+    ) in after
+
+
+def test_argument_of_another_function(tmp_path: Path) -> None:
+    """A URL that only another function knows is a place in the report."""
+    text = LOCAL_URL.format(broker='f"redis://{name}"')
+    plan = port(written(tmp_path, {"app.py": text}), "data")
+    found = [(each.code, each.remedy) for each in plan.findings if each.kind == "breaks"]
+    assert found == [("broker", "write REDIS_URL there")]
+    assert "REDIS_URL" not in (tmp_path / "app.py").read_text()

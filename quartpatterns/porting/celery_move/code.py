@@ -180,6 +180,40 @@ class CeleryCode:
                 return None
         return None
 
+    def without_locals(
+        self, node: cst.BaseExpression, file: PythonFile, places: set[cst.CSTNode], app: str
+    ) -> cst.BaseExpression | None:
+        """Return an expression for *node* that other functions can use, or None.
+
+        Arguments:
+            node: The expression.
+            file: Its file.
+            places: The functions or modules in which it will be.
+            app: A variable that these have, too.
+        """
+        here = self.evaluator.result.place(node, file)
+        if not isinstance(here, cst.FunctionDef) or here in places:
+            return node
+        names = self.scope(node, file).names - {app}
+        inside = [each for each in file.spans if here in file.ancestors(each)]
+        values: list[cst.BaseExpression] = [
+            each.value
+            for each in inside
+            if isinstance(each, cst.Assign)
+            and any(file.source(target.target) == file.source(node) for target in each.targets)
+        ]
+        for value in [node, *(values if len(values) == 1 else [])]:
+            used = {
+                name.value
+                for name in inside
+                if isinstance(name, cst.Name)
+                and (name is value or value in file.ancestors(name))
+                and not self._is_attribute(name, file)
+            }
+            if not used & names:
+                return value
+        return None
+
     # How they change
 
     def is_covered(self, node: cst.CSTNode, file: PythonFile) -> bool:
@@ -217,11 +251,14 @@ class CeleryCode:
         following = file.text.find(b"\n", end)
         end = len(file.text) if following < 0 else following + 1
         before = file.text[:first].replace(b"\r\n", b"\n")
-        if before.endswith(b"\n\n") or before.endswith(b":\n"):
-            while (following := file.text.find(b"\n", end)) >= 0:
-                if file.text[end:following].strip():
-                    break
-                end = following + 1
+        # At the beginning of a block, none stays of the empty lines; elsewhere the larger number.
+        empty = len(before) - len(before.rstrip(b"\n")) - 1
+        empty = len(file.text) if before.endswith(b":\n") else empty
+        while empty > 0 and (following := file.text.find(b"\n", end)) >= 0:
+            if file.text[end:following].strip():
+                break
+            end = following + 1
+            empty -= 1
         self.replace_span(first, end, file, "")
 
     def insert_line(self, position: int, file: PythonFile, text: str) -> None:

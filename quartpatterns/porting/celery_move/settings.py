@@ -422,13 +422,15 @@ class TasksConnection:
         self, plain: str, file: PythonFile, app: str, config: cst.BaseExpression | None
     ) -> str:
         """Return an expression for a setting of Celery, or "" if the project does not set it."""
+        code = self.code
         if plain in self._values:
             value = self._values[plain]
-            text = source(value.node, value.file)
-            visible = value.file is file
-            if visible or isinstance(value.node, cst.SimpleString) or ANYWHERE.match(text):
+            node = code.without_locals(value.node, value.file, self._places_of_settings(), app)
+            text = source(node, value.file) if node is not None else ""
+            visible = value.file is file and node is not None
+            if visible or isinstance(node, cst.SimpleString) or ANYWHERE.match(text):
                 if not visible and ANYWHERE.match(text):
-                    self.code.want(file, "import os")
+                    code.want(file, "import os")
                 return text
         names = self._names(plain)
         if config is None and self._places:
@@ -444,6 +446,13 @@ class TasksConnection:
         if not names:
             return ""
         return f'{app}.config.get("{names[0]}"{self._default(plain)})'
+
+    def _places_of_settings(self) -> set[cst.CSTNode]:
+        """Return the functions or modules where the tasks connect."""
+        place = self.code.evaluator.result.place
+        if self.in_place is not None:
+            return {place(self.in_place.statement, self.in_place.file)}
+        return {place(call, file) for call, file in self._applications}
 
     def _keys_of_config(self, names: list[str]) -> Iterator[str]:
         """Yield the names that the project sets as ``app.config["name"] = value``."""
