@@ -36,6 +36,10 @@ __all__ = ["Analysis", "OnTheLoop", "Problem", "own_bases", "reached"]
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
 AWAITABLE_SPECIAL = frozenset({"__call__", "__aenter__", "__aexit__", "__anext__"})
+TASK_CLASSES = frozenset({"celery.BoundTask", "celery.Task", "celery.app.task.Task"})
+CALLED_BY_CELERY = frozenset(
+    "__call__ after_return before_start on_failure on_retry on_success run".split()
+)
 # What takes coroutines that are not awaited.
 TAKES_COROUTINES = re.compile(
     r"asyncio\.run$|(^|\.)(add_background_task|create_task|ensure_future|gather"
@@ -458,13 +462,13 @@ class Analysis:
             found = self.waiting if reason.startswith("await ") else self.problems
             found.setdefault((place, why), problem)
             return
-        if "task" in info.kinds:
+        if "task" in info.kinds or self._is_of_celery(info):
             self.problem(
                 "breaks",
                 info.file,
                 place,
                 f"Celery does not await {info.name}(), which needs {reason}",
-                "write the task with quartpatterns.tasks",
+                "write the task with quartpatterns.tasks, or pass the application to bridge_flask()",
             )
             return
         if info.generator and "contextmanager" not in info.kinds:
@@ -489,6 +493,14 @@ class Analysis:
             self._collect(info, node, file)
         for peer in self._peers(info):
             self.make_async(peer, f"{info.name}() is called in the same place")
+
+    def _is_of_celery(self, info: FunctionInfo) -> bool:
+        """Return whether Celery calls a method: ``__call__()`` and others of a class of tasks."""
+        return (
+            info.owner is not None
+            and info.node.name.value in CALLED_BY_CELERY
+            and not TASK_CLASSES.isdisjoint(self.external_bases(info.owner))
+        )
 
     def is_awaited(self, values: Values) -> bool:
         """Return whether the result of a call has to be awaited."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from quartpatterns.porting import make_plan
 from tests.porting.ported import port, ported, written
 
@@ -149,7 +151,8 @@ def test_replaced_methods(tmp_path: Path) -> None:
 
             @mock.patch.object(process, "retry")
             @mock.patch("shop.tasks.process.update_state")
-            def test_retry(update_state, retry):
+            @mock.patch("shop.tasks.process.AsyncResult")
+            def test_retry(result, update_state, retry):
                 pass
             """,
     }
@@ -158,7 +161,8 @@ def test_replaced_methods(tmp_path: Path) -> None:
     assert '"delay", AsyncMock(side_effect=lambda total: total))' in text
     assert '"shop.tasks.process.delay", AsyncMock(side_effect=lambda total: None))' in text
     found = [each.code for each in plan.findings if each.kind == "breaks"]
-    assert found == ['"retry"', '"shop.tasks.process.update_state"']
+    paths = ['"shop.tasks.process.update_state"', '"shop.tasks.process.AsyncResult"']
+    assert found == ['"retry"', *paths]
     assert not make_plan(tmp_path, "data").changes
 
 
@@ -296,3 +300,30 @@ def test_argument_of_another_function(tmp_path: Path) -> None:
     found = [(each.code, each.remedy) for each in plan.findings if each.kind == "breaks"]
     assert found == [("broker", "write REDIS_URL there")]
     assert "REDIS_URL" not in (tmp_path / "app.py").read_text()
+
+
+@pytest.mark.parametrize("stage", ["async", "data"])
+@pytest.mark.parametrize("base", ["Task", "celery.Task", "TaskBase"])
+def test_class_of_tasks_that_stay(tmp_path: Path, stage: str, base: str) -> None:
+    """Celery does not await a method of a class of tasks: it stays, and is a place."""
+    text = f"""
+        from celery import Celery, Task
+        from flask import Flask
+
+        app = Flask(__name__)
+        celery = Celery(app.name, broker="amqp://localhost")
+        TaskBase = celery.Task
+
+        class ContextTask({base}):
+            def __call__(self, *args, **kwargs):
+                with app.app_context():
+                    return self.run(*args, **kwargs)
+
+        celery.Task = ContextTask
+        """
+    plan = port(written(tmp_path, {"app.py": text}), stage)
+    after = (tmp_path / "app.py").read_text()
+    assert "    def __call__" in after and "        with app.app_context():" in after
+    found = [each.why for each in plan.findings if each.kind == "breaks"]
+    reason = "async with app.app_context() on line 10"
+    assert found == [f"Celery does not await ContextTask.__call__(), which needs {reason}"]
