@@ -468,7 +468,7 @@ class Analysis:
                 info.file,
                 place,
                 f"Celery does not await {info.name}(), which needs {reason}",
-                "write the task with quartpatterns.tasks, or pass the application to bridge_flask()",
+                "write the task with quartpatterns.tasks, or give bridge_flask() the application",
             )
             return
         if info.generator and "contextmanager" not in info.kinds:

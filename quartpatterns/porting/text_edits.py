@@ -108,6 +108,11 @@ def add_imports(edits: Edits, statements: Iterable[str], modules: Container[str]
         if isinstance(line, cst.SimpleStatementLine)
         for small in line.body
     }
+    for line in file.tree.body:  # `from mock import call, patch` has both names.
+        for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            if isinstance(small, cst.ImportFrom) and not isinstance(small.names, cst.ImportStar):
+                head = file.source(small).partition(" import ")[0]
+                present |= {f"{head} import {file.source(alias)}" for alias in small.names}
     statements = [statement for statement in statements if statement not in present]
     last: cst.CSTNode | None = None
     for statement in file.tree.body:

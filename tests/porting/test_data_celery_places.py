@@ -140,6 +140,7 @@ def test_replaced_methods(tmp_path: Path) -> None:
             """,
         "tests/test_tasks.py": """
             from unittest import mock
+            from unittest.mock import AsyncMock, call
 
             from shop import tasks
             from shop.tasks import process
@@ -163,6 +164,7 @@ def test_replaced_methods(tmp_path: Path) -> None:
     found = [each.code for each in plan.findings if each.kind == "breaks"]
     paths = ['"shop.tasks.process.update_state"', '"shop.tasks.process.AsyncResult"']
     assert found == ['"retry"', *paths]
+    assert text.count("import AsyncMock") == 1
     assert not make_plan(tmp_path, "data").changes
 
 
