@@ -19,7 +19,7 @@ from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.settings import refused_settings
 
-__all__ = ["find_problems"]
+__all__ = ["blocking", "find_problems", "finding"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
@@ -145,11 +145,19 @@ def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
 
 
 def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
+    for file, node, _, why, remedy in blocking(analysis):
+        yield finding("blocks", file, node, why, remedy)
+
+
+def blocking(
+    analysis: Analysis,
+) -> Iterator[tuple[PythonFile, cst.CSTNode, str, str, str]]:
+    """Yield calls that stop the event loop: file, node, name, why, and what to write instead."""
     running = analysis.on_the_event_loop()
     for node, (file, call, remedy) in analysis.blocking.items():
         if not file.is_test and analysis.enclosing(node, file) in running:
             why = f"{call} stops the event loop until it returns: no other request is handled"
-            yield finding("blocks", file, node, why, remedy)
+            yield file, node, call, why, remedy
 
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
@@ -201,10 +209,17 @@ def _runs(analysis: Analysis) -> Iterator[PortFinding]:
         if not analysis.can_run(node, file):
             where, remedy = CANNOT_AWAIT[cst.Module]
             yield finding("breaks", file, node, f"{where} cannot use await {call}", remedy)
-        elif not any(_is_main(each, file) for each in file.ancestors(node)):
-            why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
-            remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
-            yield finding("differs", file, node, f"{why} does", remedy)
+        else:
+            yield from _run(node, file)
+    for statement, file in analysis.wrapped.items():
+        yield from _run(statement, file)
+
+
+def _run(node: cst.CSTNode, file: PythonFile) -> Iterator[PortFinding]:
+    if not any(_is_main(each, file) for each in file.ancestors(node)):
+        why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
+        remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
+        yield finding("differs", file, node, f"{why} does", remedy)
 
 
 def _is_main(node: cst.CSTNode, file: PythonFile) -> bool:
@@ -221,6 +236,7 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
             and info.file.is_test
             and not info.fixture
             and not analysis.fixture_scope(info)
+            and analysis.enclosing(info.node, info.file) is None
             and SETUP.match(name)
         ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
