@@ -31,7 +31,7 @@ from quartpatterns.porting.values import (
     Values,
 )
 
-__all__ = ["Analysis", "OnTheLoop", "Problem", "reached"]
+__all__ = ["Analysis", "OnTheLoop", "Problem", "own_bases", "reached"]
 
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
@@ -532,14 +532,13 @@ class Analysis:
     def external_bases(self, info: ClassInfo) -> set[str]:
         """Return the types from outside of the project that a class inherits from."""
         found: set[str] = set()
-        for base in info.bases:
-            if isinstance(base, Name):
-                rule = self.rules.names.get(base.name)
-                found.add(rule.returns if rule and rule.returns else base.name)
-            elif isinstance(base, Instance) and isinstance(base.type, str):
-                found.add(base.type)
-            elif isinstance(base, ProjectClass):
-                found |= self.external_bases(base.info)
+        for each in own_bases(info):
+            for base in each.bases:
+                if isinstance(base, Name):
+                    rule = self.rules.names.get(base.name)
+                    found.add(rule.returns if rule and rule.returns else base.name)
+                elif isinstance(base, Instance) and isinstance(base.type, str):
+                    found.add(base.type)
         return found
 
     def use_session(self, scope: Scope) -> None:
@@ -563,6 +562,18 @@ class Analysis:
     ) -> None:
         """Note a place that a person has to look at."""
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
+
+
+def own_bases(info: ClassInfo) -> list[ClassInfo]:
+    """Return a class, the classes of the project that it inherits from, theirs, and so on.
+
+    A class that replaces another one of its name seems to inherit from itself.
+    """
+    found = [info]
+    for each in found:
+        bases = [base.info for base in each.bases if isinstance(base, ProjectClass)]
+        found += [base for base in dict.fromkeys(bases) if base not in found]
+    return found
 
 
 def reached(

@@ -178,7 +178,7 @@ class Calls:
                 for rule in self.rules.type_rules(function.type):
                     if function.name in rule.awaited:
                         awaited.add(function.type)
-                    elif function.name in rule.blocks:
+                    elif rule.blocked(function.name):
                         blocking.add(function.type)
         if awaited and blocking:
             self.result.problem(
@@ -310,14 +310,11 @@ class Calls:
                 self.result.blocking[node] = (scope.file, text, remedy)
             if method.name in rule.awaited:
                 self.result.await_(node, scope.file, f"{scope.file.source(node.func)}()")
-            if method.name in rule.returns:
-                found.add(Instance(rule.returns[method.name]))
-            if method.name in rule.blocks:
-                self.result.blocking[node] = (
-                    scope.file,
-                    f"{method.type}.{method.name}()",
-                    rule.blocks[method.name],
-                )
+            if kind := rule.returned(method.name):
+                found.add(Instance(kind))
+            if remedy := rule.blocked(method.name):
+                text = f"{method.type}.{method.name}()"
+                self.result.blocking[node] = (scope.file, text, remedy)
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
             passed |= {Instance(rule.passes[name]) for name in rule.passes if name == method.name}
@@ -588,7 +585,7 @@ class Calls:
                 )
             elif isinstance(value, Instance) and isinstance(value.type, str) and not harmless:
                 for rule in self.rules.type_rules(value.type):
-                    if rule.escapes and rule.thread:
+                    if rule.escapes and (rule.thread or rule.blocks):
                         text = f"{where} with an object of {value.type}"
                         self.result.blocking[node] = (scope.file, text, rule.escapes)
                     elif rule.escapes:

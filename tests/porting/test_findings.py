@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -317,3 +318,20 @@ def test_same_name_in_tests(tmp_path: Path) -> None:
     }
     found = make_plan(written(tmp_path, files)).findings
     assert [("app.py", 11)] == [(each.file, each.line) for each in found]
+
+
+def test_classes_of_one_name(tmp_path: Path) -> None:
+    """A class that replaces its base class, which has the same name."""
+    text = """
+    class Page:
+        def text(self):
+            return helper("a")
+
+
+    class Page(Page):
+        def more(self):
+            return self.text() + self.missing()
+    """
+    assert not findings(tmp_path, textwrap.dedent(text))
+    plan = make_plan(tmp_path)
+    assert "Page.more" in {made.name for made in plan.made_async}
