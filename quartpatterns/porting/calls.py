@@ -280,7 +280,7 @@ class Calls:
                     self.result.await_(node, scope.file, f"{info.node.name.value}.{rule.create}()")
         for value in self.evaluator.attributes.of_class(info, "__init__"):
             if isinstance(value, Function):
-                value.info.calls[node] = scope.file
+                self.result.use_call(value.info, node, scope.file)
                 self.bind(Function(value.info, instance), arguments)
         return frozenset(made) or frozenset({instance})
 
