@@ -66,10 +66,15 @@ class Attributes:
                 self.rename(owner.name, name, rule.port, node)
             return self.external_name(f"{owner.name}.{name}")
         if isinstance(owner, Function):
+            self.flow.read((owner.info, "task"))  # A decorator may become known later.
             if "task" in owner.info.kinds:
                 return self._external_attribute("celery.Task", name, node, scope)
-            # The function that Flask-Caching has decorated.
-            return frozenset({owner}) if name == "uncached" else NOTHING
+            # The function that Flask-Caching or quartpatterns.tasks has decorated.
+            if name in ("function", "uncached"):
+                return frozenset({owner})
+            if "queued" in owner.info.kinds:
+                return self._external_attribute("tasks.Task", name, node, scope)
+            return NOTHING
         if isinstance(owner, ProjectModule):
             inner = self.evaluator.scopes[owner.file.tree]
             if name in inner.names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 import libcst as cst
@@ -24,8 +24,7 @@ from quartpatterns.porting.replacing import edit_replacement
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import (
     Edits,
-    end_of_line,
-    first_statement,
+    add_imports,
     move_names,
     remove_items,
     separator,
@@ -127,7 +126,7 @@ class _Writer:
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
                 if node in self.analysis.wrapped:
-                    write_function(node, edits, self._unit(node, file), self._strings(file))
+                    write_function(node, edits, self._unit(node, file))
                     wanted["asyncio"] = "import asyncio"
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
@@ -177,7 +176,7 @@ class _Writer:
         for generator in self._lists.pop(file, ()):
             self._make_list(generator, edits)
         if wanted:
-            self._add_imports(file, edits, wanted.values())
+            add_imports(edits, wanted.values(), self.rules.modules)
         return edits
 
     def _hoist(self, file: PythonFile, edits: Edits) -> None:
@@ -543,41 +542,6 @@ class _Writer:
         """Remove a keyword argument that is not the only one."""
         removed = [arg for arg in node.args if arg.keyword and arg.keyword.value == name]
         remove_items(edits, node.args, removed)
-
-    def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
-        """Insert statements after the last import at the top of the module."""
-        present = {
-            file.source(small)
-            for line in file.tree.body
-            if isinstance(line, cst.SimpleStatementLine)
-            for small in line.body
-        }
-        statements = [statement for statement in statements if statement not in present]
-        last: cst.CSTNode | None = None
-        for statement in file.tree.body:
-            if isinstance(statement, cst.SimpleStatementLine):
-                first = statement.body[0]
-                if isinstance(first, cst.Import | cst.ImportFrom):
-                    last = statement
-                    if self._is_flask(first):
-                        break
-                    continue
-            if last is not None:
-                break
-        newline = file.tree.default_newline
-        if last is None:
-            position = first_statement(file)
-            edits.insert(
-                position, "".join(f"{statement}{newline}" for statement in sorted(statements))
-            )
-            return
-        position = end_of_line(last, file)
-        edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
-
-    def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
-        if isinstance(node, cst.ImportFrom):
-            return node.module is not None and dotted_name(node.module) in self.rules.modules
-        return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)
 
 
 def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:

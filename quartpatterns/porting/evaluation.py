@@ -587,8 +587,9 @@ class Evaluator:
         return self.evaluate(node.left, scope) | self.evaluate(node.right, scope)
 
     def _eval_binaryoperation(self, node: cst.BinaryOperation, scope: Scope) -> Values:
-        left = self.evaluate(node.left, scope)
-        self.evaluate(node.right, scope)
+        left, right = self.evaluate(node.left, scope), self.evaluate(node.right, scope)
+        if isinstance(node.operator, cst.BitOr):  # dictionaries and sets, and a chain of tasks
+            return left | right
         found: set[Value] = set()
         for value in left if isinstance(node.operator, cst.Divide) else ():  # Path("a") / "b"
             if isinstance(value, Instance) and isinstance(value.type, str):

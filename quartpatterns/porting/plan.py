@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.celery_move import move_celery
 from quartpatterns.porting.edits import apply_analysis
 from quartpatterns.porting.evaluation import analyse
 from quartpatterns.porting.findings import find_problems
+from quartpatterns.porting.greenlet_serving import find_databases, find_greenlet_problems
 from quartpatterns.porting.modernise import modernise
 from quartpatterns.porting.project import PortError, SourceProject, read_project
 from quartpatterns.porting.pytest_options import pytest_options
 from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import Rules, load_rules
 from quartpatterns.porting.serving import asgi_file, find_applications
+
+NO_DATABASE = (
+    "--greenlets is for projects with SQLAlchemy: in greenlets, everything else that waits stops"
+    " all requests, so leave it out"
+)
 
 __all__ = ["MOVES", "STAGES", "make_plan"]
 
@@ -34,6 +43,7 @@ def make_plan(
     *,
     tests: Sequence[Path] = (),
     only: Sequence[str] = (),
+    greenlets: bool = False,
 ) -> Plan:
     """Return what a stage changes in the project in *folder*. Nothing is written.
 
@@ -44,14 +54,17 @@ def make_plan(
         rules: Files or folders with more rules.
         tests: Folders or files with tests, besides those that have the usual names.
         only: Modules and routes. Views of others become asynchronous only if they have to.
+        greenlets: Whether ``serve`` runs Flask in greenlets on the event loop, not in threads.
 
     Raises:
         PortError: The folder has no Flask application, or one of *tests* or *only* is not in it,
-            or *only* is for another stage.
+            or *only* or *greenlets* is for another stage or another project.
         RuleError: A file of rules is not valid.
     """
     if only and stage not in MOVES:
         raise PortError(f"--only is for the stages {' and '.join(MOVES)}, not for {stage}")
+    if greenlets and stage != "serve":
+        raise PortError(f"--greenlets is for the stage serve, not for {stage}")
     known = load_rules(rules, data=stage == "data")
     project = read_project(folder, tests=tests)
     before = {file.name: file.stored for file in project.files}
@@ -63,18 +76,45 @@ def make_plan(
         for each in project.unreadable
     ]
     changes, new = modernise(project, known)
+    templates = [name for name in changes if not name.endswith(".py")]
+    before |= {name: (folder / name).read_bytes() for name in templates}
     modernised = _changes(changes, before)
     texts |= changes
     findings += new
     made: list[MadeAsync] = []
     if stage == "serve":
-        texts |= asgi_file(read_project(folder, texts, tests), known)
+        project = read_project(folder, texts, tests)
+        databases = find_databases(project) if greenlets else None
+        if databases is not None:
+            if not databases:
+                raise PortError(NO_DATABASE)
+            findings += find_greenlet_problems(analyse(project, known), databases)
+        texts |= asgi_file(project, databases)
     elif stage in MOVES:
         project = read_project(folder, texts, tests)
+        lines: dict[tuple[str, int], int] = {}
+        if stage == "data":
+            move = move_celery(project, known)
+            if move.texts:
+                lines = {
+                    (file.name, new): old
+                    for file in project.files
+                    for new, old in _lines(file.text, move.texts.get(file.name, file.text))
+                }
+                texts |= move.texts
+                project = read_project(folder, texts, tests)
+            findings += move.findings
+            made += move.made_async
         analysis = analyse(project, known, only)
         texts |= _async_texts(analysis, known)
-        findings += find_problems(analysis, known)
-        made = _made_async(analysis)
+        findings += [
+            replace(each, line=lines.get((each.file, each.line), each.line))
+            for each in find_problems(analysis, known)
+        ]
+        made += [
+            replace(each, line=lines.get((each.file, each.line), each.line))
+            for each in _made_async(analysis)
+        ]
     files = _changes(texts, before)
     if stage in MOVES and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
@@ -99,6 +139,16 @@ def _changes(texts: Mapping[str, bytes], before: Mapping[str, bytes]) -> list[Fi
         for name, text in sorted(texts.items())
         if before.get(name) != text
     ]
+
+
+def _lines(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of lines after a change that are others, with those before it."""
+    if before == after:
+        return
+    matcher = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    for _, start, end, new_start, new_end in matcher.get_opcodes():
+        for number in range(new_end - new_start):
+            yield new_start + number + 1, min(start + number, max(start, end - 1)) + 1
 
 
 def _check_flask(project: SourceProject, rules: Rules) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -11,8 +11,10 @@ from quartpatterns.porting.project import PythonFile, dotted_name
 
 __all__ = [
     "Edits",
+    "add_imports",
     "end_of_line",
     "first_statement",
+    "indent_lines",
     "indentation",
     "move_names",
     "remove_items",
@@ -75,7 +77,7 @@ class Edits:
             if point < done:
                 continue  # What is around it is replaced.
             parts.append(text[done:point])
-            done = max(done, point)
+            done = point
             for _, inserted in sorted(self._insertions.get(point, ()), key=lambda each: each[0]):
                 parts.append(inserted.encode())
             if point in starts:
@@ -89,6 +91,48 @@ class Edits:
     def changes(self) -> int:
         """The number of changes."""
         return sum(map(len, self._insertions.values())) + len(self._replacements)
+
+
+def add_imports(edits: Edits, statements: Iterable[str], modules: Container[str]) -> None:
+    """Insert statements after the last import at the top of the module.
+
+    Arguments:
+        edits: The changes of the file.
+        statements: The statements that import.
+        modules: Modules after whose import they can be, if there are more below.
+    """
+    file = edits.file
+    present = {
+        file.source(small)
+        for line in file.tree.body
+        if isinstance(line, cst.SimpleStatementLine)
+        for small in line.body
+    }
+    statements = [statement for statement in statements if statement not in present]
+    last: cst.CSTNode | None = None
+    for statement in file.tree.body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            first = statement.body[0]
+            if isinstance(first, cst.Import | cst.ImportFrom):
+                last = statement
+                if _imports(first, modules):
+                    break
+                continue
+        if last is not None:
+            break
+    newline = file.tree.default_newline
+    if last is None:
+        position = first_statement(file)
+        edits.insert(position, "".join(f"{statement}{newline}" for statement in sorted(statements)))
+        return
+    position = end_of_line(last, file)
+    edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
+
+
+def _imports(node: cst.Import | cst.ImportFrom, modules: Container[str]) -> bool:
+    if isinstance(node, cst.ImportFrom):
+        return node.module is not None and dotted_name(node.module) in modules
+    return any(dotted_name(alias.name) in modules for alias in node.names)
 
 
 def move_names(
@@ -137,6 +181,24 @@ def indentation(node: cst.CSTNode, file: PythonFile) -> str:
     """Return what is before a statement on its line."""
     start = file.spans[node][0]
     return file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+
+
+def indent_lines(edits: Edits, start: int, end: int, unit: str) -> None:
+    """Indent the lines that begin between two positions, except those inside of strings."""
+    file = edits.file
+    strings = [
+        span
+        for node, span in file.spans.items()
+        if isinstance(node, cst.SimpleString | cst.FormattedString)
+        and b"\n" in file.text[span[0] : span[1]]
+    ]
+    position = file.text.find(b"\n", start) + 1
+    while 0 < position < end:
+        following = file.text.find(b"\n", position) + 1 or len(file.text)
+        inside = any(begin < position < stop for begin, stop in strings)
+        if file.text[position:following].strip() and not inside:
+            edits.insert(position, unit)
+        position = following
 
 
 def separator(node: cst.CSTNode, file: PythonFile) -> str:

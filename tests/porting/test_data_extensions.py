@@ -253,6 +253,7 @@ def test_what_celery_does_not_await(tmp_path: Path) -> None:
         return AsyncResult(id).state
     """
     assert _found(tmp_path, text) == [
+        ("differs", "from celery import shared_task"),
         ("breaks", 'render_template("mail.txt")'),
         ("blocks", "AsyncResult(id).state"),
     ]
