@@ -280,6 +280,18 @@ def test_setups(tmp_path: Path) -> None:
     assert all("an asynchronous fixture" in each.remedy for each in found)
 
 
+def test_set_up_of_a_base_class(tmp_path: Path) -> None:
+    """The base class of test cases is in a file that has not the name of tests."""
+    base = (
+        "from unittest import TestCase\nfrom app import app\n\n\nclass Base(TestCase):\n"
+        "    @classmethod\n    def setUpClass(cls):\n        app.app_context().push()\n"
+    )
+    written(tmp_path, {"app.py": HEAD, "base.py": base})
+    [found] = [each for each in make_plan(tmp_path).findings if each.file == "base.py"]
+    assert (found.kind, found.line) == ("breaks", 7)
+    assert "does not await it" in found.why
+
+
 def test_same_name_in_tests(tmp_path: Path) -> None:
     """A class of the tests with the same method hides no place of the application."""
     files = {
