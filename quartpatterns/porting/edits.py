@@ -88,10 +88,11 @@ class _Writer:
         if (
             info.owner is not None
             and node.name.value in self.rules.types["flask.views.View"].overrides
-            and chain[0] not in unknown
             and any(map(self._is_unknown_class, self.analysis.external_bases(info.owner)))
         ):
-            places.append(chain[0])
+            # @staticmethod and @classmethod stay the outermost decorators.
+            first = next(each for each in chain if not _binds(each, info.file))
+            places += [first] if first not in unknown else []
         return places
 
     def _is_unknown_class(self, name: str) -> bool:
@@ -548,6 +549,13 @@ def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
     if node.lpar and node.rpar:
         return file.spans[node.lpar[0]][0], file.spans[node.rpar[-1]][1]
     return file.spans[node]
+
+
+def _binds(node: cst.CSTNode, file: PythonFile) -> bool:
+    """Return whether *node* is ``@staticmethod`` or ``@classmethod``."""
+    return isinstance(node, cst.Decorator) and (
+        file.source(node.decorator) in ("staticmethod", "classmethod")
+    )
 
 
 def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
