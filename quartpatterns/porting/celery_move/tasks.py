@@ -33,6 +33,7 @@ class _Task:
         self.code = code
         self.info = info
         self.file: PythonFile = info.file
+        self.decorator = decorator
         self.node = decorator.decorator
         self.name = info.node.name.value
         self.retries = False
@@ -47,9 +48,7 @@ class _Task:
             self._unbind()
         options = self._options()
         function = self.node.func if isinstance(self.node, cst.Call) else self.node
-        if any(
-            "celery" in name and name.endswith("shared_task") for name in code.names(function, file)
-        ):
+        if code.is_shared(self.decorator, file):
             owner = shared
         else:
             owner = file.source(function).rpartition(".")[0]
