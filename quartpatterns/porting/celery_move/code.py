@@ -217,7 +217,7 @@ class CeleryCode:
         following = file.text.find(b"\n", end)
         end = len(file.text) if following < 0 else following + 1
         before = file.text[:first].rstrip(b" \t\r")
-        if before.endswith(b"\n\n") or before.endswith(b":\n"):
+        if not before or before.endswith((b"\n\n", b":\n")):
             while (following := file.text.find(b"\n", end)) >= 0:
                 if file.text[end:following].strip():
                     break

@@ -274,7 +274,9 @@ class Connection:
             self.import_shared(file)
             return self.shared, []
         name = self._assigned_name()
-        if file is self.file:
+        scope = self.code.evaluator.scopes[file.tree]
+        known = self.code.evaluator.flow.read((scope, name))
+        if file is self.file or Instance(CELERY) in known:
             return name, []
         module = import_name(self.file, file)
         return name, [f"from {module} import {name}"]
