@@ -551,6 +551,7 @@ def test_settings_of_a_module(tmp_path: Path) -> None:
             return app
 
         def init_celery(app):
+
             pass
         """).lstrip("\n")
     assert [each.kind for each in plan.findings] == ["differs", "differs"]

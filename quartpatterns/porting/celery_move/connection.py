@@ -27,7 +27,7 @@ from quartpatterns.porting.celery_move.settings import (
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.serving import find_applications
 from quartpatterns.porting.settings import name_of_setting
-from quartpatterns.porting.values import Instance, ProjectModule, Scope
+from quartpatterns.porting.values import Instance, ProjectModule
 
 __all__ = ["Connection"]
 
@@ -359,9 +359,9 @@ class Connection:
             return False
         if place is self.code.evaluator.result.place(value.node, file):
             return True
-        scope: Scope | None = self.code.scope(value.node, file)
+        scope = self.code.scope(value.node, file)
         local: set[str] = set()
-        while scope is not None and scope.parent is not None:
+        while scope.parent is not None:
             local |= scope.names
             scope = scope.parent
         return local.isdisjoint(
