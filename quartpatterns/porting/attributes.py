@@ -140,12 +140,12 @@ class Attributes:
                 self.result.await_(node, scope.file, scope.file.source(node))
                 if type_name == "flask.Request":
                     self.result.of_request.add(node)
-            if name in rule.attributes:
-                found.add(Instance(rule.attributes[name]))
+            if kind := rule.attribute(name):
+                found.add(Instance(kind))
             if (
                 name in (rule.awaited | rule.accepts | rule.views)
-                or name in rule.returns
-                or name in rule.blocks
+                or rule.returned(name)
+                or rule.blocked(name)
                 or name in rule.thread
                 or (rule.open and name in LOOKUPS)
             ):
@@ -179,15 +179,13 @@ class Attributes:
         """Return what an attribute of a class of the project can be."""
         pending, seen = [info], set[ClassInfo]()
         found: set[Value] = set()
-        while pending:
-            one = pending.pop(0)
-            if one in seen:
-                continue
-            seen.add(one)
-            values = self.flow.read((one, name)) | self.flow.read((one.scope, name))
-            found |= values
-            if not values:
-                pending += [base.info for base in one.bases if isinstance(base, ProjectClass)]
+        for each in pending:
+            own = self.flow.read((each, name)) | self.flow.read((each.scope, name))
+            found |= own
+            seen.add(each)
+            if not own:
+                bases = (base.info for base in each.bases if isinstance(base, ProjectClass))
+                pending += [base for base in bases if base not in seen]
         return frozenset(found)
 
     def of_instance(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from itertools import pairwise
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.finalizers import move_finalizers
 from quartpatterns.porting.hoisting import hoisted
+from quartpatterns.porting.module_contexts import write_function
 from quartpatterns.porting.project import (
     PythonFile,
     absolute_module,
@@ -54,6 +58,13 @@ class _Writer:
             for info in analysis.functions.values()
             if info.is_new and info.node.name.value in UNITTEST and self._is_test_case(info)
         }
+        self.finalizers: dict[FunctionInfo, list[tuple[cst.Call, bool]]] = defaultdict(list)
+        for call, values in analysis.finalizers.items():
+            file = next(each for each in analysis.project.files if call in each.spans)
+            fixture = analysis.enclosing(call, file)
+            if fixture is not None and fixture.fixture and fixture.asynchronous:
+                self.finalizers[fixture].append((call, analysis.is_awaited(values)))
+        self.finalizer_calls = {call for calls in self.finalizers.values() for call, _ in calls}
         self.set_up_calls = {call for info in self.set_ups.values() for call in info.calls}
         self.synchronous: dict[cst.CSTNode, list[cst.CSTNode]] = {
             info.node: places
@@ -104,6 +115,8 @@ class _Writer:
                 self._find_lists(node, file)
             if node in self._hoisted:
                 edits.replace(node, self._hoisted[node])
+            elif node in self.finalizer_calls:
+                pass
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
             elif node in self.analysis.awaited and self.analysis.waits(node, file):
@@ -111,6 +124,9 @@ class _Writer:
                 wanted["wait_in_greenlet"] = "from quartpatterns.sqlalchemy import wait_in_greenlet"
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
+                if node in self.analysis.wrapped:
+                    write_function(node, edits, self._unit(node, file), self._strings(file))
+                    wanted["asyncio"] = "import asyncio"
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
                     self._augmented(node, edits)
@@ -277,6 +293,9 @@ class _Writer:
         """Return how far a statement is indented, with what the statements around it add."""
         start = file.spans[node][0]
         indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+        for wrapped in (node, *file.ancestors(node)):
+            if isinstance(wrapped, cst.With) and wrapped in self.analysis.wrapped:
+                indent += self._unit(wrapped, file)
         for ancestor in file.ancestors(node):
             if isinstance(ancestor, cst.With) and self._is_async_with(ancestor, file):
                 kinds = [item in self.analysis.async_items for item in ancestor.items]
@@ -351,6 +370,8 @@ class _Writer:
             wanted["async_to_sync"] = "from quartpatterns.subclassing import async_to_sync"
         if "contextmanager" in info.kinds:
             self._context_manager(info, edits, wanted)
+        if calls := self.finalizers.get(info):
+            move_finalizers(node, calls, edits)
         if node in self.set_ups:
             edits.replace(node.name, UNITTEST[node.name.value])
 
@@ -396,20 +417,22 @@ class _Writer:
         info = self.analysis.classes.get(node)
         if info is None or not self._has_asynchronous_tests(info):
             return
-        for base in node.bases:
-            if _full_name(base.value, edits.file) != "unittest.TestCase":
+        # The methods may call those of the base class: unittest.TestCase.setUp(self)
+        for base in (*(each.value for each in node.bases), *_owners(node.body)):
+            if _full_name(base, edits.file) != "unittest.TestCase":
                 continue
-            if isinstance(base.value, cst.Attribute):
-                edits.replace(base.value.attr, "IsolatedAsyncioTestCase")
+            if isinstance(base, cst.Attribute):
+                edits.replace(base.attr, "IsolatedAsyncioTestCase")
             else:
-                edits.replace(base.value, "IsolatedAsyncioTestCase")
+                edits.replace(base, "IsolatedAsyncioTestCase")
                 wanted["TestCase"] = "from unittest import IsolatedAsyncioTestCase"
 
     def _has_asynchronous_tests(self, info: ClassInfo) -> bool:
         """Return whether the class or one that inherits from it has asynchronous methods."""
-        return any(method.is_new for method in info.methods.values()) or any(
-            map(self._has_asynchronous_tests, info.subclasses)
-        )
+        family = [info]
+        for each in family:
+            family += [subclass for subclass in each.subclasses if subclass not in family]
+        return any(method.is_new for each in family for method in each.methods.values())
 
     def _import_from(self, node: cst.ImportFrom, edits: Edits) -> None:
         if node.module is None or node.relative:
@@ -525,6 +548,16 @@ def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
     if node.lpar and node.rpar:
         return file.spans[node.lpar[0]][0], file.spans[node.rpar[-1]][1]
     return file.spans[node]
+
+
+def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
+    """Yield what has the attributes that *node* uses."""
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, cst.Attribute):
+            yield each.value
+        pending += each.children
 
 
 def _full_name(node: cst.CSTNode, file: PythonFile) -> str:

@@ -23,6 +23,12 @@ __all__ = ["find_problems"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+# Extensions that use no context of the application when they are initialised.
+NO_CONTEXT = frozenset(
+    {"flask_babel", "flask_bcrypt", "flask_bootstrap", "flask_caching", "flask_cors"}
+    | {"flask_httpauth", "flask_jwt_extended", "flask_limiter", "flask_login", "flask_mail"}
+    | {"flask_marshmallow", "flask_migrate", "flask_moment", "flask_sqlalchemy", "flask_wtf"}
+)
 MEMORY = ("sqlite://", "sqlite:///:memory:")
 # Methods of collections and strings, which have too many namesakes.
 OF_COLLECTIONS = {*dir(dict), *dir(list), *dir(set), *dir(str)}
@@ -154,6 +160,12 @@ def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     for call, (file, package) in analysis.extensions.items():
+        info = analysis.enclosing(call, file)
+        if info is not None and info.is_new and package not in NO_CONTEXT and not file.is_test:
+            why = "it runs on the event loop now, and fails if it uses 'with app.app_context()'"
+            function = file.source(call.func)
+            remedy = f"if it does, write 'await asyncio.to_thread({function}, ...)'"
+            yield finding("differs", file, call, why, remedy)
         if package and package not in rules.bridged and not package.startswith("flask_"):
             yield finding("differs", file, call, f"no rule knows {package}", UNKNOWN)
     for file in analysis.project.files:
@@ -201,10 +213,17 @@ def _runs(analysis: Analysis) -> Iterator[PortFinding]:
         if not analysis.can_run(node, file):
             where, remedy = CANNOT_AWAIT[cst.Module]
             yield finding("breaks", file, node, f"{where} cannot use await {call}", remedy)
-        elif not any(_is_main(each, file) for each in file.ancestors(node)):
-            why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
-            remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
-            yield finding("differs", file, node, f"{why} does", remedy)
+        else:
+            yield from _run(node, file)
+    for statement, file in analysis.wrapped.items():
+        yield from _run(statement, file)
+
+
+def _run(node: cst.CSTNode, file: PythonFile) -> Iterator[PortFinding]:
+    if not any(_is_main(each, file) for each in file.ancestors(node)):
+        why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
+        remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
+        yield finding("differs", file, node, f"{why} does", remedy)
 
 
 def _is_main(node: cst.CSTNode, file: PythonFile) -> bool:
@@ -221,6 +240,7 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
             and info.file.is_test
             and not info.fixture
             and not analysis.fixture_scope(info)
+            and analysis.enclosing(info.node, info.file) is None
             and SETUP.match(name)
         ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"

@@ -111,6 +111,7 @@ def make_plan(
         made_async=tuple(made),
         applications=tuple(applications),
         modernised=tuple(modernised),
+        tests=frozenset(file.name for file in project.files if file.is_test),
     )
 
 

@@ -43,6 +43,10 @@ class Edits:
         """Insert *text*."""
         self._insertions.setdefault(position, []).append((-(2**41), text))
 
+    def insert_last(self, position: int, text: str) -> None:
+        """Insert *text* after all other insertions there."""
+        self._insertions.setdefault(position, []).append((2**41, text))
+
     def insert_once(self, position: int, text: str) -> None:
         """Insert *text* unless it is inserted there."""
         if (-(2**41), text) not in self._insertions.get(position, ()):

@@ -1082,6 +1082,18 @@ IMPORTS = {
         "class Pages(Base):\n    async def test_page(self):\n"
         "        await app.test_client().get('/')\n",
     ),
+    "test cases that name their base class": (
+        "import unittest\nfrom flask import Flask\n\napp = Flask(__name__)\n\n\n"
+        "class Base(unittest.TestCase):\n    def __init__(self, name='runTest'):\n"
+        "        unittest.TestCase.__init__(self, name)\n\n\n"
+        "class Pages(Base):\n    def test_page(self):\n        app.test_client().get('/')\n",
+        "import unittest\nfrom quartpatterns.subclassing.names import Flask\n\n"
+        "app = Flask(__name__)\n\n\n"
+        "class Base(unittest.IsolatedAsyncioTestCase):\n    def __init__(self, name='runTest'):\n"
+        "        unittest.IsolatedAsyncioTestCase.__init__(self, name)\n\n\n"
+        "class Pages(Base):\n    async def test_page(self):\n"
+        "        await app.test_client().get('/')\n",
+    ),
     "what a module runs": (
         "from flask import Flask, render_template\n\napp = Flask(__name__)\n\n\n"
         "def make(name):\n    return render_template(name)\n\n\n"
@@ -1090,9 +1102,29 @@ IMPORTS = {
         "from quartpatterns.subclassing.names import Flask, render_template\nimport asyncio\n\n"
         "app = Flask(__name__)\n\n\n"
         "async def make(name):\n    return await render_template(name)\n\n\n"
-        "page = asyncio.run(make('a.html')).upper()\nwith app.app_context():\n"
-        "    other = make('b.html')\n\n"
+        "page = asyncio.run(make('a.html')).upper()\n"
+        "async def run_in_context():\n    global other\n    async with app.app_context():\n"
+        "        other = await make('b.html')\n\nasyncio.run(run_in_context())\n\n"
         "if __name__ == '__main__':\n    print(asyncio.run(make('c.html')))\n",
+    ),
+    "contexts that a module enters": (
+        "from flask import Flask\n\napp = Flask(__name__)\nrun_in_context = 1\n"
+        "if run_in_context:\n    with app.app_context() as ctx, open('a') as file:\n"
+        '        # all\n        text = """\n  text\n"""\n        import os.path, json as j\n'
+        "        a, (b.c, d[0]) = 1, (2, 3)\n\n        for number in text:\n"
+        "            print(number)  # each\n    # done\n"
+        "for app in [app]:\n    with app.app_context():\n        pass\n",
+        "from quartpatterns.subclassing.names import Flask\nimport asyncio\n\n"
+        "app = Flask(__name__)\nrun_in_context = 1\n"
+        "if run_in_context:\n    async def run_in_context_2():\n"
+        "        global a, ctx, file, j, number, os, text\n"
+        "        async with app.app_context() as ctx:\n            with open('a') as file:\n"
+        '                # all\n                text = """\n  text\n"""\n'
+        "                import os.path, json as j\n"
+        "                a, (b.c, d[0]) = 1, (2, 3)\n\n                for number in text:\n"
+        "                    print(number)  # each\n\n    asyncio.run(run_in_context_2())\n"
+        "    # done\n"
+        "for app in [app]:\n    with app.app_context():\n        pass\n",
     ),
     "a module": (
         "import flask\n\napp = flask.Flask(__name__)\n",
