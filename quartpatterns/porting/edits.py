@@ -125,7 +125,7 @@ class _Writer:
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
                 if node in self.analysis.wrapped:
-                    write_function(node, edits, self._unit(node, file), self._strings(file))
+                    write_function(node, edits, self._unit(node, file))
                     wanted["asyncio"] = "import asyncio"
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
