@@ -28,7 +28,8 @@ Look first. Nothing is written without --write:
 \b
 Stages:
   modernise   names that Flask 3.1, Werkzeug and extensions have removed
-  serve       modernise, and asgi.py: Flask runs unchanged, in threads, beside new routes
+  serve       modernise, and asgi.py: Flask runs unchanged, in threads, beside new routes.
+              With --greenlets on the event loop, where SQLAlchemy waits without a thread
   async       modernise, and the move: imports, views, hooks, decorators, tests, await
   data        async, and what waits for data: databases, caches, tasks, requests, time.sleep
 \b
@@ -96,6 +97,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     multiple=True,
     help="Where the tests are, if they have no usual names; can be repeated.",
 )
+@click.option(
+    "--greenlets",
+    is_flag=True,
+    help="In the stage serve: Flask in greenlets, for applications that wait for SQLAlchemy.",
+)
 @click.option("--run", "tests", metavar="COMMAND", help="Run the tests before and after.")
 @click.option("--no-parity", is_flag=True, help="With --run: compare no responses.")
 @click.option(
@@ -113,6 +119,7 @@ def command(
     report: str,
     rules: tuple[Path, ...],
     only: tuple[str, ...],
+    greenlets: bool,
     test_folders: tuple[Path, ...],
     tests: str | None,
     no_parity: bool,
@@ -136,7 +143,7 @@ def command(
         raise UsageProblem(f"--no-parity is for the stages {' and '.join(MOVES)}, not for {stage}")
     if no_parity and tests is None:
         raise UsageProblem("--no-parity is for --run: add it, or leave it out")
-    plan = make_plan(folder, stage, rules, tests=test_folders, only=only)
+    plan = make_plan(folder, stage, rules, tests=test_folders, only=only, greenlets=greenlets)
     passed = True
     if tests is not None:
         plan, passed = _run_tests(plan, tests, timeout or TIMEOUT, force=force)

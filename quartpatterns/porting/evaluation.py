@@ -588,7 +588,7 @@ class Evaluator:
 
     def _eval_binaryoperation(self, node: cst.BinaryOperation, scope: Scope) -> Values:
         left, right = self.evaluate(node.left, scope), self.evaluate(node.right, scope)
-        if isinstance(node.operator, cst.BitOr):  # dictionaries and sets, and chains of tasks
+        if isinstance(node.operator, cst.BitOr):  # dictionaries and sets, and a chain of tasks
             return left | right
         found: set[Value] = set()
         for value in left if isinstance(node.operator, cst.Divide) else ():  # Path("a") / "b"

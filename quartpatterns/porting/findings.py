@@ -19,7 +19,7 @@ from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.settings import refused_settings
 
-__all__ = ["find_problems"]
+__all__ = ["blocking", "find_problems", "finding"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
@@ -151,11 +151,19 @@ def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
 
 
 def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
+    for file, node, _, why, remedy in blocking(analysis):
+        yield finding("blocks", file, node, why, remedy)
+
+
+def blocking(
+    analysis: Analysis,
+) -> Iterator[tuple[PythonFile, cst.CSTNode, str, str, str]]:
+    """Yield calls that stop the event loop: file, node, name, why, and what to write instead."""
     running = analysis.on_the_event_loop()
     for node, (file, call, remedy) in analysis.blocking.items():
         if not file.is_test and analysis.enclosing(node, file) in running:
             why = f"{call} stops the event loop until it returns: no other request is handled"
-            yield finding("blocks", file, node, why, remedy)
+            yield file, node, call, why, remedy
 
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:

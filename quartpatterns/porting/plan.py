@@ -14,12 +14,18 @@ from quartpatterns.porting.celery_move import move_celery
 from quartpatterns.porting.edits import apply_analysis
 from quartpatterns.porting.evaluation import analyse
 from quartpatterns.porting.findings import find_problems
+from quartpatterns.porting.greenlet_serving import find_databases, find_greenlet_problems
 from quartpatterns.porting.modernise import modernise
 from quartpatterns.porting.project import PortError, SourceProject, read_project
 from quartpatterns.porting.pytest_options import pytest_options
 from quartpatterns.porting.report import FileChange, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import Rules, load_rules
 from quartpatterns.porting.serving import asgi_file, find_applications
+
+NO_DATABASE = (
+    "--greenlets is for projects with SQLAlchemy: in greenlets, everything else that waits stops"
+    " all requests, so leave it out"
+)
 
 __all__ = ["MOVES", "STAGES", "make_plan"]
 
@@ -37,6 +43,7 @@ def make_plan(
     *,
     tests: Sequence[Path] = (),
     only: Sequence[str] = (),
+    greenlets: bool = False,
 ) -> Plan:
     """Return what a stage changes in the project in *folder*. Nothing is written.
 
@@ -47,14 +54,17 @@ def make_plan(
         rules: Files or folders with more rules.
         tests: Folders or files with tests, besides those that have the usual names.
         only: Modules and routes. Views of others become asynchronous only if they have to.
+        greenlets: Whether ``serve`` runs Flask in greenlets on the event loop, not in threads.
 
     Raises:
         PortError: The folder has no Flask application, or one of *tests* or *only* is not in it,
-            or *only* is for another stage.
+            or *only* or *greenlets* is for another stage or another project.
         RuleError: A file of rules is not valid.
     """
     if only and stage not in MOVES:
         raise PortError(f"--only is for the stages {' and '.join(MOVES)}, not for {stage}")
+    if greenlets and stage != "serve":
+        raise PortError(f"--greenlets is for the stage serve, not for {stage}")
     known = load_rules(rules, data=stage == "data")
     project = read_project(folder, tests=tests)
     before = {file.name: file.stored for file in project.files}
@@ -73,7 +83,13 @@ def make_plan(
     findings += new
     made: list[MadeAsync] = []
     if stage == "serve":
-        texts |= asgi_file(read_project(folder, texts, tests), known)
+        project = read_project(folder, texts, tests)
+        databases = find_databases(project) if greenlets else None
+        if databases is not None:
+            if not databases:
+                raise PortError(NO_DATABASE)
+            findings += find_greenlet_problems(analyse(project, known), databases)
+        texts |= asgi_file(project, databases)
     elif stage in MOVES:
         project = read_project(folder, texts, tests)
         lines: dict[tuple[str, int], int] = {}

@@ -6,49 +6,103 @@ from pathlib import PurePosixPath
 
 import libcst as cst
 
+from quartpatterns.porting.greenlet_serving import Databases
 from quartpatterns.porting.project import PortError, PythonFile, SourceProject
 from quartpatterns.porting.report import FoundApplication
-from quartpatterns.porting.rules import Rules
 
 __all__ = ["NO_APPLICATION", "asgi_file", "find_applications"]
 
+RESERVED = ("app", "databases", "flask_app", "create_app", "make_app")
 NO_APPLICATION = "no Flask application and no function create_app() was found"
 
 TEXT = '''\
 """Run the Flask application under an ASGI server, such as Hypercorn: ``hypercorn asgi:app``."""
 
-from quartpatterns.appdispatch import RouteDispatcher, WSGIMiddleware
-from quartpatterns.subclassing import FaithfulQuart
+{helpers}
 
 {imports}
 
 # Write new routes for this application. Flask answers all other requests, as before.
 app = FaithfulQuart(__name__, static_folder=None)
-app.asgi_app = RouteDispatcher(app, WSGIMiddleware(flask_app.wsgi_app))
+app.asgi_app = RouteDispatcher(app, {middleware}(flask_app.wsgi_app))
+{rest}'''
+THREADS = """\
+from quartpatterns.appdispatch import RouteDispatcher, WSGIMiddleware
+from quartpatterns.subclassing import FaithfulQuart"""
+GREENLETS = """\
+from quartpatterns.appdispatch import GreenletWSGIMiddleware, RouteDispatcher
+from quartpatterns.sqlalchemy import async_drivers
+from quartpatterns.subclassing import FaithfulQuart"""
+DATABASES = '''
+
+@app.while_serving
+async def databases():
+    """Let requests to Flask wait for databases without stopping others."""
+    async with async_drivers({sources}):
+        yield
 '''
 
 
-def asgi_file(project: SourceProject, rules: Rules) -> dict[str, bytes]:
-    """Return ``asgi.py``, which serves the project's Flask application in threads.
+def asgi_file(project: SourceProject, databases: Databases | None = None) -> dict[str, bytes]:
+    """Return ``asgi.py``, which serves the project's Flask application.
+
+    Arguments:
+        project: The project.
+        databases: What it has for SQLAlchemy, to serve it in greenlets; ``None`` for threads.
 
     Raises:
-        PortError: There is no application, or several.
+        PortError: There is no application, or several. Or there is an ``asgi.py`` for threads that
+            has been changed, or that this package has not written.
     """
-    if (project.folder / "asgi.py").exists():
+    path = project.folder / "asgi.py"
+    if path.exists() and databases is None:
         return {}
+    old = path.read_bytes() if path.exists() else b""
+    if b"GreenletWSGIMiddleware" in old:
+        return {}
+    application = _application(project)
+    if old not in (b"", _text(application, None)):
+        raise PortError(
+            "there is an asgi.py already: use GreenletWSGIMiddleware and async_drivers() in it, or"
+            " remove it"
+        )
+    return {"asgi.py": _text(application, databases)}
+
+
+def _application(project: SourceProject) -> str:
+    """Return the name of the only application."""
     found = find_applications(project)
     if not found:
         raise PortError(NO_APPLICATION)
     if len(found) > 1:
         places = ", ".join(each.name for each in found)
         raise PortError(f"there are several applications ({places}): write asgi.py yourself")
-    module, _, name = found[0].name.partition(":")
-    if name.endswith("()"):
-        function = name.removesuffix("()")
-        imports = f"from {module} import {function}\n\nflask_app = {function}()"
+    return found[0].name
+
+
+def _text(application: str, databases: Databases | None) -> bytes:
+    module, _, name = application.partition(":")
+    function = name.removesuffix("()")
+    own = function if name.endswith("()") else f"{name} as flask_app"
+    imports = [f"from {module} import {own}"]
+    if databases is None:
+        helpers, middleware, rest = THREADS, "WSGIMiddleware", ""
     else:
-        imports = f"from {module} import {name} as flask_app"
-    return {"asgi.py": TEXT.format(imports=imports).encode()}
+        helpers, middleware = GREENLETS, "GreenletWSGIMiddleware"
+        sources = ["flask_app"] if databases.extension else []
+        imported: dict[str, list[str]] = {}
+        for source_module, source in databases.names:
+            taken = source in (*sources, *RESERVED)
+            sources.append(f"{source}_{len(sources)}" if taken else source)
+            alias = f" as {sources[-1]}" if taken else ""
+            imported.setdefault(source_module, []).append(f"{source}{alias}")
+        imports += [f"from {each} import {', '.join(imported[each])}" for each in imported]
+        rest = DATABASES.format(sources=", ".join(sources))
+    if name.endswith("()"):
+        imports.append(f"\nflask_app = {name}")
+    return TEXT.format(
+        helpers=helpers, imports="\n".join(imports), middleware=middleware, rest=rest
+    ).encode()
 
 
 def find_applications(project: SourceProject) -> list[FoundApplication]:

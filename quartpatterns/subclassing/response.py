@@ -45,8 +45,11 @@ OnClose = Callable[[], Any]
 ORDINARY = frozenset({"Cache-Control", "Content-Length", "Content-Type", "Set-Cookie", "Vary"})
 # Types of bodies for which FaithfulResponse makes the headers without Quart's __init__.
 USUAL_TYPES = frozenset({str, bytes, AsyncGeneratorType, GeneratorType})
-# A union would be created at each call.
-BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
+# Unions would be created at each call.
+DATA_TYPES = (str, bytes, bytearray)
+ITERATOR_TYPES = (Iterator, AsyncIterator)
+# No iterators. The test whether an object is an iterator takes as long as a third of its JSON.
+OTHER_TYPES = (dict, list, HTTPException, Response, WerkzeugResponse)
 
 
 class FaithfulIterableBody(IterableBody):
@@ -172,7 +175,7 @@ class ResponseData(Response):
         headers = self.headers
         pairs = headers._list
         if status == 200 and len(pairs) > 1 and pairs[1][0] == "Content-Length":
-            if all([name in ORDINARY for name, _ in pairs]):
+            if ORDINARY.issuperset(dict(pairs)):
                 return headers
         names = [name.lower() for name, _ in pairs]
         for name in ("location", "content-location"):
@@ -375,7 +378,9 @@ class ReturnValues(Quart):
         value, status, headers = (
             _unpack(result) if isinstance(result, tuple) else (result, None, None)
         )
-        if isinstance(value, BODY_TYPES):
+        if isinstance(value, DATA_TYPES) or (
+            not isinstance(value, OTHER_TYPES) and isinstance(value, ITERATOR_TYPES)
+        ):
             # The class sets the headers itself: several of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)

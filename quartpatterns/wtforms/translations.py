@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from quart import (
-    current_app,
-    has_app_context,
     has_request_context,
     has_websocket_context,
     request,
@@ -18,6 +16,7 @@ from quart import (
 from wtforms.i18n import messages_path
 
 from quartpatterns._shared.languages import text_language
+from quartpatterns._shared.loop_bound import current_context
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.wtforms.settings import settings
 
@@ -64,9 +63,7 @@ def form_locales(own: Any) -> tuple[str, ...] | None:
 
 def depends_on_request() -> bool:
     """Return whether the language is negotiated with the client."""
-    reader = settings()
-    may_differ = reader.boolean("WTF_I18N_ENABLED") and len(reader.strings("WTF_LOCALES")) > 1
-    return may_differ and text_language() is None
+    return len(_locales()) > 1 and text_language() is None
 
 
 def _text_locale() -> str | None:
@@ -86,7 +83,8 @@ def _text_locale() -> str | None:
 
 def _babel_locale() -> str | None:
     """Return the locale of the current request from quart-babel or Flask-Babel."""
-    babel = current_app.extensions.get("babel") if has_app_context() else None
+    context = current_context()
+    babel = None if context is None else context.app.extensions.get("babel")
     if babel is None or not (has_request_context() or has_websocket_context()):
         return None
     if not settings().boolean("WTF_I18N_ENABLED"):
@@ -121,14 +119,21 @@ def _visitor_locale() -> str | None:
 
     Without a match it is the first one. ``None`` means that messages are not translated.
     """
-    locales = settings().strings("WTF_LOCALES")
-    if not locales or not settings().boolean("WTF_I18N_ENABLED"):
+    locales = _locales()
+    if not locales:
         return None
-    if not depends_on_request() or not (has_request_context() or has_websocket_context()):
+    if len(locales) == 1 or not (has_request_context() or has_websocket_context()):
         return locales[0]
     context: Any = request if has_request_context() else websocket
     ranges = (name for name, quality in context.accept_languages if quality > 0)
     return next(filter(None, (_lookup(name, locales) for name in ranges)), locales[0])
+
+
+def _locales() -> tuple[str, ...]:
+    """Return ``WTF_LOCALES``, or nothing without ``WTF_I18N_ENABLED``."""
+    reader = settings()
+    locales = reader.strings("WTF_LOCALES")
+    return locales if reader.boolean("WTF_I18N_ENABLED") else ()
 
 
 def _lookup(language_range: str, locales: Sequence[str]) -> str | None:

@@ -277,6 +277,13 @@ def test_stages(shop: Path, stage: str) -> None:
         assert done.stdout == "hello\n", done.stderr
 
 
+def test_greenlets(shop: Path) -> None:
+    """The option is refused for a project that waits for no database."""
+    found = run(shop, "--stage", "serve", "--greenlets")
+    assert found.exit_code == 2
+    assert "--greenlets is for projects with SQLAlchemy" in found.output
+
+
 CHECKS = """
 import pytest
 from app import app

@@ -15,7 +15,7 @@ import libcst as cst
 from quartpatterns.porting.celery_move.blockers import find_blockers
 from quartpatterns.porting.celery_move.calls import move_calls, report_names
 from quartpatterns.porting.celery_move.code import CeleryCode, uses_celery
-from quartpatterns.porting.celery_move.connection import Connection
+from quartpatterns.porting.celery_move.connection import TasksConnection
 from quartpatterns.porting.celery_move.eager import move_eager_tests
 from quartpatterns.porting.celery_move.schedule import move_schedule
 from quartpatterns.porting.celery_move.settings import NotMovableError
@@ -70,7 +70,7 @@ def move_celery(project: SourceProject, rules: Rules) -> CeleryMove:
 
 
 def _moved(code: CeleryCode) -> CeleryMove:
-    connection = Connection(code)
+    connection = TasksConnection(code)
     module, texts = "", dict[str, bytes]()
     users = {info.file for info in code.tasks} | {connection.file}
     if connection.needs_shared:

@@ -18,10 +18,10 @@ from quartpatterns.porting.celery_move.code import (
 )
 from quartpatterns.porting.celery_move.settings import (
     APPLICATION,
-    Configuration,
+    CeleryConfiguration,
+    CelerySetting,
+    ConfiguringStatement,
     NotMovableError,
-    Place,
-    Value,
     plain_setting,
 )
 from quartpatterns.porting.project import PythonFile, dotted_name
@@ -29,7 +29,7 @@ from quartpatterns.porting.serving import find_applications
 from quartpatterns.porting.settings import name_of_setting
 from quartpatterns.porting.values import Instance, ProjectModule
 
-__all__ = ["Connection"]
+__all__ = ["TasksConnection"]
 
 MEMORY = re.compile(r"(memory|cache\+memory|filesystem)://")
 ANYWHERE = re.compile(r"os\.(environ|getenv)\b")
@@ -40,7 +40,7 @@ DIFFERENCES = (
 
 
 @dataclass(frozen=True)
-class _Whole:
+class _WholeApplication:
     """Where an application is whole: a function or module, a position in it, and its name."""
 
     file: PythonFile
@@ -50,7 +50,7 @@ class _Whole:
     app: str
 
 
-class Connection:
+class TasksConnection:
     """How the application and its tasks become connected.
 
     Attributes:
@@ -66,7 +66,7 @@ class Connection:
         self.code = code
         self.shared = ""
         self._module = ""
-        self._configuration = Configuration(self.code)
+        self._configuration = CeleryConfiguration(self.code)
         self.creation, self.file = self._configuration.creation, self._configuration.file
         self._applications = [
             (call, file)
@@ -87,7 +87,7 @@ class Connection:
 
     # Where it connects
 
-    def _factory(self, call: cst.Call, file: PythonFile) -> _Whole | None:
+    def _factory(self, call: cst.Call, file: PythonFile) -> _WholeApplication | None:
         """Return where an application is whole."""
         assign = next(
             (each for each in file.ancestors(call) if isinstance(each, cst.Assign | cst.AnnAssign)),
@@ -130,7 +130,7 @@ class Connection:
             return None
         first = file.text.rfind(b"\n", 0, position) + 1
         indent = file.text[first:position].decode()
-        return _Whole(file, place, position, indent, name)
+        return _WholeApplication(file, place, position, indent, name)
 
     def _descendants(self, node: cst.CSTNode) -> list[cst.CSTNode]:
         found, pending = [node], [node]
@@ -140,7 +140,7 @@ class Connection:
             pending += children
         return found
 
-    def _in_place(self) -> Place | None:
+    def _in_place(self) -> ConfiguringStatement | None:
         """Return the statement that can connect the application, if it is the only one.
 
         It is in the function or module that creates the application, or in one that this calls.
@@ -155,7 +155,7 @@ class Connection:
             statement = self.code.statement(self.creation, self.file)
             if not app or statement is None:
                 return None
-            place = Place(self.file, statement, app)
+            place = ConfiguringStatement(self.file, statement, app)
         here = result.place(place.statement, place.file)
         creating = {(result.place(call, file), file) for call, file in self._applications}
         if (here, place.file) in creating:
@@ -233,7 +233,7 @@ class Connection:
                 name = name.rpartition(".")[2]
             self.code.want(file, f"from {name} import {self.shared}")
 
-    def _connect_in_place(self, place: Place) -> None:
+    def _connect_in_place(self, place: ConfiguringStatement) -> None:
         code, file = self.code, place.file
         owner = self.shared or self._variable()
         inside = code.evaluator.result.place(place.statement, file)
@@ -353,7 +353,7 @@ class Connection:
             return ""
         return f'{app}.config.get("{names[0]}"{self._default(plain)})'
 
-    def _is_visible(self, value: Value, file: PythonFile, place: cst.CSTNode) -> bool:
+    def _is_visible(self, value: CelerySetting, file: PythonFile, place: cst.CSTNode) -> bool:
         """Return whether an expression means the same in *place*."""
         if value.file is not file:
             return False

@@ -12,7 +12,14 @@ from quartpatterns.porting.parameters import all_parameters
 from quartpatterns.porting.project import PythonFile, dotted_name
 from quartpatterns.porting.values import NOTHING, ProjectClass, ProjectModule, Values
 
-__all__ = ["APPLICATION", "Configuration", "NotMovableError", "Place", "Value", "plain_setting"]
+__all__ = [
+    "APPLICATION",
+    "CeleryConfiguration",
+    "CelerySetting",
+    "ConfiguringStatement",
+    "NotMovableError",
+    "plain_setting",
+]
 
 APPLICATION = "flask.Flask"
 CONFIGURING = frozenset(
@@ -33,7 +40,7 @@ def plain_setting(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Value:
+class CelerySetting:
     """A setting that the code gives to the Celery application.
 
     *attribute* is its name, if *node* is a module or class that has it.
@@ -51,7 +58,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Place:
+class ConfiguringStatement:
     """A statement that gives the configuration of an application to Celery."""
 
     file: PythonFile
@@ -60,7 +67,7 @@ class Place:
     config: cst.BaseExpression | None = None
 
 
-class Configuration:
+class CeleryConfiguration:
     """What the code gives to the Celery application.
 
     Attributes:
@@ -86,8 +93,8 @@ class Configuration:
             places = ", ".join(f"{file.name}:{file.line(node)}" for node, file in creations)
             raise NotMovableError(f"there are several Celery applications ({places})")
         self.creation, self.file = creations[0]
-        self.values: dict[str, Value] = {}
-        self.places: list[Place] = []
+        self.values: dict[str, CelerySetting] = {}
+        self.places: list[ConfiguringStatement] = []
         self.discarded: list[tuple[cst.CSTNode, PythonFile]] = []
         self._read_creation()
         self._read_statements()
@@ -99,7 +106,7 @@ class Configuration:
             if arg.keyword is not None:
                 name = names.get(arg.keyword.value, arg.keyword.value)
                 if name:
-                    self.values[name] = Value(self.file, arg.value)
+                    self.values[name] = CelerySetting(self.file, arg.value)
 
     def _read_statements(self) -> None:
         """Read the statements that configure the Celery application."""
@@ -138,7 +145,7 @@ class Configuration:
         elif isinstance(target, cst.Subscript) and target.value is conf:
             name = file.source(target.slice[0]).strip("\"'")
         if name and not file.is_test:
-            self.values[plain_setting(name)] = Value(file, small.value)
+            self.values[plain_setting(name)] = CelerySetting(file, small.value)
             self.discarded.append((statement, file))
 
     def _configured(self, call: cst.Call, statement: cst.CSTNode, file: PythonFile) -> None:
@@ -146,16 +153,16 @@ class Configuration:
         for arg in call.args:
             name = arg.keyword.value if arg.keyword is not None else ""
             if name and name not in ("namespace", "silent", "force"):
-                self.values[plain_setting(name)] = Value(file, arg.value)
+                self.values[plain_setting(name)] = CelerySetting(file, arg.value)
             elif isinstance(arg.value, cst.Dict):
                 for element in arg.value.elements:
                     if isinstance(element, cst.DictElement):
                         key = file.source(element.key).strip("\"'")
-                        self.values[plain_setting(key)] = Value(file, element.value)
+                        self.values[plain_setting(key)] = CelerySetting(file, element.value)
             elif not name:
                 app = self._app_of(arg.value, file)
                 if app:
-                    self.places.append(Place(file, statement, app, arg.value))
+                    self.places.append(ConfiguringStatement(file, statement, app, arg.value))
                 elif not self._read_object(arg.value, file):
                     self.code.report(
                         "breaks",
@@ -178,7 +185,7 @@ class Configuration:
             elif isinstance(value, ProjectClass):
                 names |= value.info.scope.names
         for name in sorted(names):
-            self.values.setdefault(plain_setting(name), Value(file, node, name))
+            self.values.setdefault(plain_setting(name), CelerySetting(file, node, name))
         return bool(names)
 
     def _default(self, node: cst.Name, file: PythonFile) -> Values:

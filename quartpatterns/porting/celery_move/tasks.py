@@ -25,10 +25,10 @@ def move_tasks(code: CeleryCode, shared: str) -> None:
         shared: The name of the object that ``@shared_task`` becomes a method of.
     """
     for info, decorator in code.tasks.items():
-        _Task(code, info, decorator).move(shared)
+        _MovedTask(code, info, decorator).move(shared)
 
 
-class _Task:
+class _MovedTask:
     def __init__(self, code: CeleryCode, info: FunctionInfo, decorator: cst.Decorator) -> None:
         self.code = code
         self.info = info

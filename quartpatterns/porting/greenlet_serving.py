@@ -1,0 +1,140 @@
+"""The databases of a Flask application that is served in greenlets, and what stops the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import libcst as cst
+
+from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.findings import blocking, finding
+from quartpatterns.porting.project import PythonFile, SourceProject, imported_modules
+from quartpatterns.porting.report import PortFinding
+
+__all__ = ["Databases", "find_databases", "find_greenlet_problems"]
+
+SOURCES = re.compile(r"(^|\.)(create_engine|scoped_session)$")
+OF_SQLALCHEMY = re.compile(r"\b(flask_)?sqlalchemy\.")
+LOCKS = re.compile(r"(^|\.)(Lock|RLock|Semaphore|BoundedSemaphore|Condition|local)$")
+REMEDY = "write its route for the application in asgi.py, or leave out --greenlets"
+
+
+@dataclass(frozen=True)
+class Databases:
+    """What a project has for SQLAlchemy.
+
+    Attributes:
+        extension: Whether it uses Flask-SQLAlchemy.
+        names: The engines and scoped sessions of modules: the module and the name.
+        elsewhere: The calls that make others, which ``asgi.py`` cannot import.
+    """
+
+    extension: bool
+    names: tuple[tuple[str, str], ...]
+    elsewhere: tuple[tuple[PythonFile, cst.Call], ...]
+
+    def __bool__(self) -> bool:
+        return self.extension or bool(self.names or self.elsewhere)
+
+
+def find_databases(project: SourceProject) -> Databases:
+    """Return what the project has for SQLAlchemy, without its tests."""
+    files = [file for file in project.files if not file.is_test]
+    names: list[tuple[str, str]] = []
+    elsewhere: list[tuple[PythonFile, cst.Call]] = []
+    packages: set[str] = set()
+    for file in files:
+        modules = {module for node in file.spans for module in imported_modules(node)}
+        imported = {module.partition(".")[0] for module in modules}
+        packages |= imported
+        if "sqlalchemy" not in imported:
+            continue
+        for node in file.spans:
+            if isinstance(node, cst.Call) and SOURCES.search(file.source(node.func)):
+                if name := _name_of(node, file):
+                    names.append((file.module, name))
+                elif not _is_argument(node, file):
+                    elsewhere.append((file, node))
+    return Databases("flask_sqlalchemy" in packages, tuple(sorted(names)), tuple(elsewhere))
+
+
+def _name_of(call: cst.Call, file: PythonFile) -> str | None:
+    """Return the name that a module gives to what *call* returns."""
+    parent = file.parents[call]
+    if isinstance(parent, cst.Assign):
+        target = parent.targets[0].target
+    elif isinstance(parent, cst.AnnAssign):
+        target = parent.target
+    else:
+        return None
+    at_top = isinstance(file.parents[file.parents[parent]], cst.Module)
+    return target.value if at_top and isinstance(target, cst.Name) else None
+
+
+def _is_argument(call: cst.Call, file: PythonFile) -> bool:
+    """Return whether another call of this kind, which is found itself, gets what it returns."""
+    return any(
+        isinstance(each, cst.Call) and SOURCES.search(file.source(each.func))
+        for each in file.ancestors(call)
+    )
+
+
+def find_greenlet_problems(analysis: Analysis, databases: Databases) -> list[PortFinding]:
+    """Return the places that stop all requests, or behave in another way, in greenlets."""
+    return [
+        *_blocking(analysis),
+        *_engines(databases),
+        *_locks(analysis.project),
+        *_asynchronous_views(analysis),
+    ]
+
+
+def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
+    """Yield calls that wait, except those of SQLAlchemy."""
+    for file, node, call, why, _ in blocking(analysis):
+        if not OF_SQLALCHEMY.search(call):
+            yield finding("blocks", file, node, why, REMEDY)
+
+
+def _engines(databases: Databases) -> Iterator[PortFinding]:
+    for file, call in databases.elsewhere:
+        yield finding(
+            "blocks",
+            file,
+            call,
+            "asgi.py does not know what this makes, so its database stops the event loop",
+            "pass it to async_drivers() in asgi.py",
+        )
+
+
+def _locks(project: SourceProject) -> Iterator[PortFinding]:
+    """Yield locks and variables of threads, as all requests share one."""
+    for file in project.files:
+        if file.is_test:
+            continue
+        nodes = list(file.spans)
+        if not any("threading" in imported_modules(node) for node in nodes):
+            continue
+        for node in nodes:
+            if isinstance(node, cst.Call) and (found := LOCKS.search(file.source(node.func))):
+                if found[2] == "local":
+                    why = "all requests run in one thread, and share what this contains"
+                    remedy = "use flask.g, or contextvars.ContextVar"
+                else:
+                    why = "a request that waits for it while another one holds it waits for ever"
+                    remedy = "hold it for no call that waits, such as a query"
+                yield finding("differs", file, node, why, remedy)
+
+
+def _asynchronous_views(analysis: Analysis) -> Iterator[PortFinding]:
+    for info in analysis.functions.values():
+        if info.view and info.node.asynchronous is not None and not info.file.is_test:
+            yield finding(
+                "breaks",
+                info.file,
+                info.node,
+                "Flask cannot run an asynchronous view on the event loop",
+                "write its route for the application in asgi.py",
+            )
