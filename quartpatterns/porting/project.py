@@ -33,6 +33,8 @@ __all__ = [
 # Folders without code of the project. Folders of the second kind may also be packages.
 NOT_SOURCE = frozenset({"__pycache__", "node_modules", "site-packages"})
 MADE_BY_TOOLS = frozenset({"build", "dist", "docs_build", "env", "venv", "virtualenv"})
+# Libraries that many packages have a module of the same name for. They import the library.
+OFTEN_HIDDEN = frozenset({"celery"})
 LARGEST_FILE = 2_000_000  # bytes; larger files are generated
 READABLE = "let your user read it"
 ENCODING = "store it in UTF-8"
@@ -141,7 +143,9 @@ class SourceProject:
     def _sibling(self, module: str, importer: PythonFile) -> PythonFile | None:
         # A script imports the modules of its folder by their names alone.
         package = importer.module if importer.is_package else importer.module.rpartition(".")[0]
-        return self.modules.get(f"{package}.{module}") if package else None
+        if not package or module.partition(".")[0] in OFTEN_HIDDEN:
+            return None
+        return self.modules.get(f"{package}.{module}")
 
 
 def read_project(

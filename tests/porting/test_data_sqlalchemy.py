@@ -513,7 +513,7 @@ def test_sessions_without_the_extension(tmp_path: Path) -> None:
         found = make_plan(tmp_path, stage).findings
         assert [each.kind for each in found] == ["blocks"] * 4
         assert [each.why.partition(" ")[0] for each in found] == [
-            "sqlalchemy.SyncSession.commit()",
+            "sqlalchemy.ScopedSession.commit()",
             "sqlalchemy.SyncEngine.connect()",
             "sqlalchemy.SyncConnection.execute()",
             "sqlalchemy.SyncQuery.first()",

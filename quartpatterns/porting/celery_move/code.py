@@ -34,7 +34,17 @@ from quartpatterns.porting.values import (
     Values,
 )
 
-__all__ = ["BOUND", "CELERY", "TASKS", "CeleryCode", "keyword", "moves", "source", "uses_celery"]
+__all__ = [
+    "BOUND",
+    "CELERY",
+    "TASKS",
+    "CeleryCode",
+    "import_name",
+    "keyword",
+    "moves",
+    "source",
+    "uses_celery",
+]
 
 TASKS = "quartpatterns.tasks"
 CELERY = "celery.Celery"
@@ -87,6 +97,15 @@ class CeleryCode:
                     if names := positional_names(info.node.params):
                         self.evaluator.flow.add((info.scope, names[0]), {Instance(BOUND)})
         self.evaluator.run()
+
+    def is_shared(self, decorator: cst.Decorator, file: PythonFile) -> bool:
+        """Return whether the decorator of a task belongs to no Celery application."""
+        node = decorator.decorator
+        function = node.func if isinstance(node, cst.Call) else node
+        return any(
+            (rule := self.rules.names.get(name)) is not None and rule.kind == "task"
+            for name in self.names(function, file)
+        )
 
     def _task_decorator(self, info: FunctionInfo) -> cst.Decorator | None:
         for decorator in info.node.decorators:
@@ -198,7 +217,7 @@ class CeleryCode:
         following = file.text.find(b"\n", end)
         end = len(file.text) if following < 0 else following + 1
         before = file.text[:first].rstrip(b" \t\r")
-        if before.endswith(b"\n\n") or before.endswith(b":\n"):
+        if not before or before.endswith((b"\n\n", b":\n")):
             while (following := file.text.find(b"\n", end)) >= 0:
                 if file.text[end:following].strip():
                     break
@@ -326,6 +345,19 @@ def _end_of_imports(file: PythonFile) -> int:
         elif last:
             break
     return last
+
+
+def import_name(module: PythonFile, importer: PythonFile) -> str:
+    """Return the name by which a file imports another one.
+
+    Files that are run as scripts import their neighbours by their names alone.
+    """
+    folder = module.path.parent
+    if folder != importer.path.parent:
+        return module.module
+    imported = {name for node in importer.spans for name in imported_modules(node)}
+    alone = any((folder / f"{name}.py").exists() for name in imported if name != "celery")
+    return module.path.stem if alone or not (folder / "__init__.py").exists() else module.module
 
 
 def source(node: cst.CSTNode, file: PythonFile) -> str:
