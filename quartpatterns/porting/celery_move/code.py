@@ -96,7 +96,7 @@ class CeleryCode:
                 if keyword(decorator.decorator, "bind") is not None:
                     if names := positional_names(info.node.params):
                         self.evaluator.flow.add((info.scope, names[0]), {Instance(BOUND)})
-        self.evaluator.run()
+        self.evaluator.flow.run()  # what reads the argument of a bound task
 
     def is_shared(self, decorator: cst.Decorator, file: PythonFile) -> bool:
         """Return whether the decorator of a task belongs to no Celery application."""
