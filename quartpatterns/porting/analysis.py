@@ -298,6 +298,10 @@ class Analysis:
     def _is_taken(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether a function takes the coroutine that a call returns."""
         parent = file.parents.get(node)
+        if isinstance(parent, cst.Lambda) and isinstance(node, cst.Call):
+            # A lambda that replaces an asynchronous function returns asyncio.sleep(0, result).
+            if parent.body is node and len(node.args) > 1:
+                return file.source(node.func) == "asyncio.sleep"
         inner = node
         while isinstance(parent, COLLECTIONS) or (
             isinstance(parent, cst.ListComp | cst.GeneratorExp) and parent.elt is inner

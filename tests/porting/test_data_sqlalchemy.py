@@ -466,6 +466,7 @@ NOT_FOUND = [
     'app.config["SQLALCHEMY_ECHO"] = True',
     'import os\nURL = os.environ["SQLALCHEMY_TEST_URL"]',
     "def touch(user):\n    user.label()",
+    "import asyncio\nlater = lambda: asyncio.sleep(0, 1)",
     "db.event.listen(db.session, 'before_commit', print)",
 ]
 
