@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import TypeVar
 
 import libcst as cst
 
@@ -82,6 +83,7 @@ def make_plan(
     texts |= changes
     findings += new
     made: list[MadeAsync] = []
+    known_before = len(findings)
     if stage == "serve":
         project = read_project(folder, texts, tests)
         databases = find_databases(project) if greenlets else None
@@ -115,6 +117,8 @@ def make_plan(
             replace(each, line=lines.get((each.file, each.line), each.line))
             for each in _made_async(analysis)
         ]
+    findings[known_before:] = _in_original(findings[known_before:], modernised)
+    made = _in_original(made, modernised)
     files = _changes(texts, before)
     if stage in MOVES and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
@@ -178,6 +182,18 @@ def _made_async(analysis: Analysis) -> list[MadeAsync]:
         if info.is_new
     ]
     return sorted(made, key=lambda each: (each.file, each.line))
+
+
+Placed = TypeVar("Placed", PortFinding, MadeAsync)
+
+
+def _in_original(places: Iterable[Placed], modernised: Sequence[FileChange]) -> list[Placed]:
+    """Return *places* with the lines that they had before the stage ``modernise``."""
+    lines = {change.file: change.original_lines() for change in modernised if change.before}
+    return [
+        replace(each, line=lines[each.file][each.line - 1]) if each.file in lines else each
+        for each in places
+    ]
 
 
 def _sorted(findings: Sequence[PortFinding]) -> list[PortFinding]:

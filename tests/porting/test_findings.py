@@ -357,3 +357,24 @@ def test_extension_that_an_asynchronous_factory_initialises(tmp_path: Path) -> N
     [found] = findings(tmp_path, textwrap.dedent(text))
     assert (found.kind, found.code) == ("differs", "flask_session.Session(app)")
     assert "asyncio.to_thread(flask_session.Session, ...)" in found.remedy
+
+
+def test_lines_before_the_stage_modernise(tmp_path: Path) -> None:
+    """That stage writes two lines for one, and the report has the lines of the file as it is."""
+    text = """
+    import time
+    from flask import Flask
+    from werkzeug import check_password_hash, generate_password_hash
+
+    app = Flask(__name__)
+
+
+    @app.get("/")
+    def index():
+        time.sleep(1)
+        return ""
+    """
+    written(tmp_path, {"app.py": text})
+    plan = make_plan(tmp_path)
+    assert [(each.line, each.code) for each in plan.findings] == [(10, "time.sleep(1)")]
+    assert [(each.line, each.name) for each in plan.made_async] == [(9, "index")]
