@@ -22,6 +22,11 @@ T = TypeVar("T")
 _LONGEST = 100
 """Characters of a value that a message shows."""
 
+# A form reads lists of strings several times, and a union would be made at each call.
+_SEQUENCES = (list, tuple)
+_LISTS = (*_SEQUENCES, set, frozenset)
+_type: Callable[[Any], type[object]] = type
+
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _PARSE_HINT = (
     "Environment variables are strings: app.config.from_prefixed_env() parses them, other code"
@@ -186,10 +191,8 @@ class SettingsReader:
         of a set are sorted.
         """
         value: Any = self.value(key)
-        kind = cast("type[object]", type(value))
-        if issubclass(kind, list | tuple | set | frozenset):
-            if all(isinstance(item, str) for item in value):
-                return tuple(value if issubclass(kind, list | tuple) else sorted(value))
+        if issubclass(_type(value), _LISTS) and all([isinstance(item, str) for item in value]):
+            return tuple(value if isinstance(value, _SEQUENCES) else sorted(value))
         raise invalid_setting(key, "a list or tuple of strings", value)
 
     def mapping(self, key: str, *, secret: bool = False) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any
 
 from quart import has_request_context, request
 
@@ -87,5 +87,5 @@ def _reads() -> Any:
         return None
     current: Any = request
     own: Any = current._get_current_object()
-    attributes = cast("dict[str, Any]", vars(own))
-    return attributes[READS] if READS in attributes else None
+    attributes: dict[str, Any] = own.__dict__
+    return attributes.get(READS)

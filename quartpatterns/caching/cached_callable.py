@@ -14,7 +14,6 @@ from quart import (
     Request,
     Response,
     after_this_request,
-    current_app,
     has_request_context,
     request,
 )
@@ -108,7 +107,8 @@ class CachedCallable(Decorated):
         return await self.function_result(call_, cache_request, lambda: covered)
 
     async def _response(self, call_: Call, *, is_a_view: bool) -> Any:
-        current: Request = cast(Any, request)._get_current_object()
+        proxy: Any = request
+        current: Request = proxy._get_current_object()
         if current.method not in self._methods:
             return await self.result_without_cache(call_)
         reads = reads_of(current)
@@ -133,7 +133,7 @@ class CachedCallable(Decorated):
                 after_this_request(self._add_vary)
             returned = await self.result_without_cache(call_)
             return await self._with_status(
-                returned, is_a_view, f'fwd=bypass; detail="{private[0]}"'
+                call_, returned, is_a_view, f'fwd=bypass; detail="{private[0]}"'
             )
         versions = [base_key]
         if self.options.query_string:
@@ -164,13 +164,14 @@ class CachedCallable(Decorated):
         if not hit:
             why = ", ".join(view_call.reasons).replace('"', "'")
             status = "fwd=miss; " + (f'detail="{why}"' if why else "stored")
-        return await self._with_status(response, is_a_view, status)
+        return await self._with_status(call_, response, is_a_view, status)
 
-    async def _with_status(self, returned: Any, is_a_view: bool, status: str) -> Any:
+    async def _with_status(self, call_: Call, returned: Any, is_a_view: bool, status: str) -> Any:
         """Return the response of a view; in debug mode with a ``Cache-Status`` (RFC 9211)."""
-        if not is_a_view or not current_app.debug:
+        app = call_.app_cache.app
+        if not is_a_view or not app.debug:
             return returned
-        response: Any = await current_app.make_response(returned)
+        response: Any = await app.make_response(returned)
         response.headers["Cache-Status"] = f"quartpatterns; {status}"
         return response
 

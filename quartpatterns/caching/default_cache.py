@@ -33,14 +33,15 @@ class _CacheOfTheApplication(Cache):
     """
 
     def app_cache(self) -> AppCache:
-        app: Any = current_app
+        proxy: Any = current_app
+        app = proxy._get_current_object()
         app_caches: dict[Cache, AppCache] = app.extensions.setdefault("cache", {})
         if not app_caches:
             signals = {"CACHE_ENABLE_SIGNALS": app.config.get("CACHE_ENABLE_SIGNALS", False)}
             settings = read_settings(signals, app.name)
             store = MemoryStore(settings.threshold)
-            app_caches[self] = AppCache(app._get_current_object(), settings, store)
-            watch_requests(app._get_current_object(), only=_is_cached)
+            app_caches[self] = AppCache(app, settings, store)
+            watch_requests(app, only=_is_cached)
         return next(iter(app_caches.values()))
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Any, cast
+from typing import Any
 from weakref import WeakSet
 from weakref import ref as weak_reference
 
 from quart.globals import app_ctx
 
 from quartpatterns._shared.visitors import NOT_RECORDED
-from quartpatterns.caching.recording import current_reader
+from quartpatterns.caching.recording import current_reader, kind_of
 
 __all__ = ["ALL_GLOBALS", "Loaded", "loaded_globals", "record_globals"]
 
@@ -50,12 +50,14 @@ _recording_kinds: WeakSet[Any] = WeakSet()
 
 def record_globals() -> dict[str, Any]:
     """Record which attributes of the current ``g`` are read; return those that it has now."""
-    current: Any = cast("Any", app_ctx).g
-    kind: Any = cast("Any", type(current))
+    context: Any = app_ctx
+    current = context._get_current_object().g
+    kind = kind_of(current)
     if kind not in _recording_kinds:
         # Not "current.__class__ = ...", which would store an attribute of g.
         object.__setattr__(current, "__class__", _recording_globals(kind))
-    return dict(cast("dict[str, Any]", object.__getattribute__(current, "__dict__")))
+    values: dict[str, Any] = object.__getattribute__(current, "__dict__")
+    return values.copy()
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from functools import lru_cache
 from inspect import getattr_static
-from typing import Any, cast
+from typing import Any
 from weakref import WeakSet
 
 from quart import Request, current_app
@@ -18,7 +18,12 @@ from werkzeug.sansio.request import Request as SansIORequest
 
 from quartpatterns._shared.visitors import READS
 from quartpatterns.caching.recorded_values import recording_copy
-from quartpatterns.caching.recording import attributes, current_reader, usual_attributes
+from quartpatterns.caching.recording import (
+    attributes,
+    current_reader,
+    kind_of,
+    usual_attributes,
+)
 from quartpatterns.caching.request_names import BODY, CLIENT, HEADERS, QUERY, SCOPE, UNKNOWN
 from quartpatterns.caching.request_reads import RequestReads
 
@@ -68,7 +73,7 @@ def watch_request(current: Any) -> RequestReads:
     own["headers"] = recording_copy(reads.headers, reads)
     own.pop("cookies", None)
     own.pop("args", None)
-    current.__class__ = _watched_class(cast("Any", type(current)))
+    current.__class__ = _watched_class(kind_of(current))
     return reads
 
 
@@ -141,7 +146,7 @@ def _recording_body(current: Any) -> Any:
     own = attributes(current)
     body = own["body"]
     if own["method"] == "GET" and isinstance(body, Body) and READS not in attributes(body):
-        body.__class__ = _recording_body_class(cast("Any", type(body)))
+        body.__class__ = _recording_body_class(kind_of(body))
         attributes(body)[READS] = own[READS]
     return body
 
@@ -202,7 +207,7 @@ def _watched_attribute(kind: Any, name: str, read: str) -> property:
 
 def record_attributes(current: Any) -> None:
     """Record which attributes of a request are read that the application has added."""
-    kind: Any = cast("Any", type(current))
+    kind = kind_of(current)
     if kind not in _attribute_kinds:
         current.__class__ = _attribute_class(kind)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from inspect import getattr_static
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from werkzeug.local import LocalProxy
 
-from quartpatterns.caching.recording import attributes
+from quartpatterns.caching.recording import attributes, kind_of
 from quartpatterns.caching.request_names import SESSION
 
 __all__ = ["Recorder", "RecordingSession", "recording_copy"]
@@ -48,7 +48,7 @@ def recording_copy(original: Any, recorder: Recorder) -> Any:
         original: Headers or cookies.
         recorder: Gets the names.
     """
-    kind: Any = _recording_class(cast("Any", type(original)))
+    kind = _recording_class(kind_of(original))
     recording = kind.__new__(kind)
     own = attributes(recording)
     own.update(attributes(original))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 from quart.sessions import SessionMixin
 from werkzeug.local import LocalProxy
@@ -16,7 +16,7 @@ from quartpatterns._shared.visitors import READS
 from quartpatterns._shared.visitors import current_reader as shared_reader
 
 __all__ = ["Reader", "attributes", "current_reader", "is_own", "is_resource", "is_unknown"]
-__all__ += ["reading", "record_read", "recording_context", "usual_attributes"]
+__all__ += ["kind_of", "reading", "record_read", "recording_context", "usual_attributes"]
 
 _OWN_MODULES = ("quart", "werkzeug", "quartpatterns")
 _OWN_VARIABLES = frozenset({"computing", "revalidated", "sqlalchemy_reading"})
@@ -26,8 +26,10 @@ _METHODS_OF_RESOURCES = (
     *("__enter__", "__aenter__"),
 )
 
-# The attributes of an object; without a call in Python, because each request needs a dozen.
+# The attributes of an object, and its class; without a call in Python, because each request needs a
+# dozen.
 attributes: Callable[[Any], dict[str, Any]] = vars
+kind_of: Callable[[Any], Any] = type
 
 
 class Reader:
@@ -85,7 +87,7 @@ def record_read(name: str) -> None:
 
 def is_resource(value: Any) -> bool:
     """Return whether a value is a resource, such as a connection, which names no visitor."""
-    return callable(value) or _is_class_of_resources(cast("Any", type(value)))
+    return callable(value) or _is_class_of_resources(kind_of(value))
 
 
 @lru_cache(maxsize=1024)
@@ -145,7 +147,7 @@ def recording_context(kind: Any) -> Any:
         found = {
             name: _recorded_variable(name, value)
             for name, value in parent.items()
-            if _is_recorded(cast("Any", type(value)))
+            if _is_recorded(kind_of(value))
         }
         if found:
             parent = {**parent, **found}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 from weakref import ref as weak_reference
 
 from quart import current_app
@@ -23,6 +23,7 @@ from quartpatterns.caching.recording import (
     current_reader,
     is_resource,
     is_unknown,
+    kind_of,
     usual_attributes,
 )
 from quartpatterns.caching.request_names import (
@@ -211,7 +212,10 @@ class _LoadingIntoGlobals:
     It is a class, because each request needs one or two, and a generator takes twice as long.
     """
 
-    __slots__ = ("_attributes", "_before", "_context", "_globals", "_reader", "_reads", "_tokens")
+    __slots__ = (
+        *("_attributes", "_before", "_context", "_globals"),
+        *("_reader", "_reads", "_request", "_tokens"),
+    )
 
     def __init__(self, reads: RequestReads) -> None:
         self._reads = reads
@@ -219,7 +223,9 @@ class _LoadingIntoGlobals:
     def __enter__(self) -> None:
         self._before = set(self._reads.names)
         self._globals, self._context = record_globals(), copy_context()
-        self._attributes = attributes(cast("Any", request_ctx).request).copy()
+        context: Any = request_ctx
+        self._request = context._get_current_object().request
+        self._attributes = attributes(self._request).copy()
         self._reader = Reader(None)
         self._tokens = current_reader.set(self._reader), loaded_globals.set(())
 
@@ -240,19 +246,19 @@ class _LoadingIntoGlobals:
         }
         self._reads.names.difference_update(names - self._before)
         if set_now:
-            current = weak_reference(cast("Any", app_ctx).g)
-            now = Loaded(current, frozenset(set_now), self._reads.names, names)
+            context: Any = app_ctx
+            current = context._get_current_object().g
+            now = Loaded(weak_reference(current), frozenset(set_now), self._reads.names, names)
             # A task that handles many requests would collect the records of all of them.
             alive = (one for one in loaded_globals.get() if one.globals() is not None)
             loaded_globals.set((*alive, now))
 
     def _has_set_elsewhere(self) -> bool:
         """Return whether an attribute of the request or a context variable was set."""
-        current: Any = cast("Any", request_ctx).request
-        now, before = attributes(current), self._attributes
+        now, before = attributes(self._request), self._attributes
         changed = [name for name in now if now[name] is not before.get(name, self)]
         changed += before.keys() - now.keys()
-        if not usual_attributes(cast("Any", type(current))).issuperset(changed):
+        if changed and not usual_attributes(kind_of(self._request)).issuperset(changed):
             return True
         context = self._context
         return any(
@@ -282,7 +288,7 @@ def connections() -> list[Any]:
 def record_session(context: Any, reads: RequestReads) -> None:
     """Let a context return a session that records who reads it."""
     reads.session_watchers += 1
-    kind: Any = cast("Any", type(context))
+    kind = kind_of(context)
     if not getattr(kind, "quartpatterns_is_recording", False):
         reads.session = _session_of(context, kind)
         context.__class__ = _recording_context_class(kind)
@@ -291,7 +297,7 @@ def record_session(context: Any, reads: RequestReads) -> None:
 def end_recording(context: Any, reads: RequestReads) -> None:
     """Let a context return the session itself again, unless another function is watched."""
     reads.session_watchers -= 1
-    kind: Any = cast("Any", type(context))
+    kind = kind_of(context)
     if reads.session_watchers <= 0 and getattr(kind, "quartpatterns_is_recording", False):
         context.__class__ = kind.__base__
 

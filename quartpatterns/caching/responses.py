@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from quart import Request, Response, current_app, has_request_context, request
+from quart import Quart, Request, Response, current_app, has_request_context, request
 from quart.typing import ResponseTypes
 from quart.wrappers.response import DataBody
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns._shared.languages import negotiated_headers, url_language
+from quartpatterns._shared.vary import add_to_vary
 from quartpatterns.caching.generators import joined
 from quartpatterns.caching.lookup import AppCache, CacheRequest, FreshResult, Hit
 from quartpatterns.caching.records import (
@@ -193,12 +194,17 @@ def wraps_function(view: Any, function: Any) -> bool:
 
 def is_view(function: Any) -> bool:
     """Return whether *function* is the view of the current request, or a method of its class."""
-    if not has_request_context() or not request.endpoint:
+    if not has_request_context():
         return False
-    view: Any = current_app.view_functions.get(request.endpoint)
-    if wraps_function(view, function):
+    # Each access to a proxy takes as long as the rest, and this runs for each cached view.
+    proxy: Any = request
+    current = proxy._get_current_object()
+    if not (endpoint := current.endpoint):
+        return False
+    view: Any = current_app.view_functions.get(endpoint)
+    if view is function or wraps_function(view, function):
         return True
-    methods = (request.method.lower(), "get", "dispatch_request")
+    methods = (current.method.lower(), "get", "dispatch_request")
     view_class = getattr(view, "view_class", None)
     return any(wraps_function(getattr(view_class, name, None), function) for name in methods)
 
@@ -237,7 +243,7 @@ async def cached_response(
         return unwrapped(await view()), False
     response: Any
     if isinstance(found.payload, StoredResponse):
-        response = _to_response(found.payload)
+        response = _to_response(found.payload, app_cache.app)
         if found.payload.parts:
             parts = Parts(found.payload.marker, list(found.payload.parts))
             await _fill(response, parts, found.payload.body, view_call)
@@ -376,15 +382,14 @@ def _to_stored(response: ResponseTypes, stored: StoredResponse) -> StoredRespons
     return replace(stored, headers=headers)
 
 
-def _to_response(stored: StoredResponse) -> Response:
+def _to_response(stored: StoredResponse, app: Quart) -> Response:
     """Return a new response.
 
     A response that several requests share would also share what is added to it later, such as
     the session cookie of the first visitor.
     """
-    make: Any = current_app.response_class
-    response: Response = make("", stored.status)
-    response.response = response.data_body_class(stored.body)
+    make: Any = app.response_class
+    response: Response = make(stored.body, stored.status)
     # The values were checked when they were set on the first response.
     response.headers = Headers()
     response.headers._list = list(stored.headers)
@@ -433,9 +438,9 @@ def _add_vary(response: ResponseTypes, absent: Iterable[str]) -> None:
     for name in absent:
         kind, _, key = name.partition(" ")
         if of_cookies(name):
-            response.vary.add("Cookie")
+            add_to_vary(response, "Cookie")
         elif kind == "header":
-            response.vary.add(key.title())
+            add_to_vary(response, key.title())
 
 
 async def _fill(response: Any, parts: Parts, body: bytes, view_call: ViewCall) -> None:

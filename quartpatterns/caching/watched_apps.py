@@ -191,7 +191,8 @@ def is_watched(app: Quart) -> bool:
 
 async def start_recording(app: Quart, **_: Any) -> None:
     """Record what is read of the current request from now on."""
-    context: Any = cast("Any", request_ctx)._get_current_object()
+    proxy: Any = request_ctx
+    context = proxy._get_current_object()
     current = context.request_websocket
     reads: RequestReads | None = attributes(current).get(READS)
     watched = _watched_apps[app]

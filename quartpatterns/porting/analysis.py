@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from quartpatterns.porting.module_contexts import can_be_function
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.replacing import Replacement
 from quartpatterns.porting.rules import NameRule, Rules
@@ -30,7 +31,7 @@ from quartpatterns.porting.values import (
     Values,
 )
 
-__all__ = ["Analysis", "OnTheLoop", "Problem", "reached"]
+__all__ = ["Analysis", "OnTheLoop", "Problem", "own_bases", "reached"]
 
 # Methods that the interpreter calls, except those that it awaits.
 SYNCHRONOUS_PREFIX = "__"
@@ -119,6 +120,7 @@ class Analysis:
         functions: All functions, by their nodes.
         classes: All classes, by their nodes.
         run: The calls of asynchronous functions by modules, and their names.
+        wrapped: The asynchronous ``with`` statements of modules, which become functions.
         applications: The calls that create an application.
         creations: The calls that create an object with a coroutine method, and its name.
         of_request: The awaited attributes of the request.
@@ -130,6 +132,7 @@ class Analysis:
         threads: The calls that create a thread, and the functions that run in it.
         lambdas: The calls that may call a lambda.
         cleanups: The attributes ``addCleanup`` of test cases, and what it gets.
+        finalizers: The calls of ``addfinalizer()`` that can become statements, and what they get.
         threadable: The calls that wait, and that can be sent to a thread.
         lazy: Whether code runs in greenlets, so that SQLAlchemy can load lazily.
         waiting: The problems that do not exist if it does.
@@ -157,6 +160,7 @@ class Analysis:
         self.async_for: set[cst.CSTNode] = set()
         self.functions: dict[cst.CSTNode, FunctionInfo] = {}
         self.classes: dict[cst.CSTNode, ClassInfo] = {}
+        self.wrapped: dict[cst.With, PythonFile] = {}
         self.run: dict[cst.CSTNode, tuple[PythonFile, str]] = {}
         self.applications: set[cst.CSTNode] = set()
         self.creations: dict[cst.CSTNode, str] = {}
@@ -168,6 +172,7 @@ class Analysis:
         self.threads: dict[cst.Call, set[FunctionInfo]] = {}
         self.lambdas: dict[cst.CSTNode, set[LambdaFunction]] = {}
         self.cleanups: dict[cst.CSTNode, Values] = {}
+        self.finalizers: dict[cst.Call, Values] = {}
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.lazy = False
         self.waiting: dict[tuple[cst.CSTNode, str], Problem] = {}
@@ -232,7 +237,18 @@ class Analysis:
         if item not in self.async_items:
             self.async_items.add(item)
             self.async_with.add(node)
+            if isinstance(self.place(node, file), cst.Module) and can_be_function(node, file):
+                self._wrap(node, file)
             self._needs_async(node, file, f"async with {reason}")
+
+    def _wrap(self, node: cst.With, file: PythonFile) -> None:
+        """Let the module run a ``with`` statement, and await what is in it."""
+        self.wrapped[node] = file
+        for key in [key for key in self.problems if node in file.ancestors(key[0])]:
+            if self.problems[key].reason.startswith(CANNOT_AWAIT[cst.Module][0]):
+                del self.problems[key]
+        for call in [call for call in self.run if node in file.ancestors(call)]:
+            self.await_(call, file, self.run.pop(call)[1])
 
     def collect(self, node: cst.CSTNode, file: PythonFile, reason: str) -> None:
         """Make a list of an asynchronous iterator, for a function that iterates over it."""
@@ -292,6 +308,8 @@ class Analysis:
             if info := self.functions.get(place):
                 self.make_async(info, f"{reason} on line {file.line(node)}")
             return
+        if isinstance(place, cst.With):
+            return
         where, remedy = CANNOT_AWAIT[type(place)]
         problem = Problem("breaks", file, node, f"{where} cannot use {reason}", remedy)
         if isinstance(place, cst.Lambda) and reason.startswith("await "):
@@ -300,11 +318,19 @@ class Analysis:
             self.problems.setdefault((node, problem.reason), problem)
 
     def place(self, node: cst.CSTNode, file: PythonFile) -> cst.CSTNode:
-        """Return the function, lambda, class or module whose body contains *node*."""
+        """Return the function, lambda, class or module whose body contains *node*.
+
+        A ``with`` statement of a module counts as a function if it becomes one.
+        """
+        if node in self.wrapped:
+            assert isinstance(node, cst.With)
+            return node
         previous = node
         for ancestor in file.ancestors(node):
             if isinstance(ancestor, cst.Module):
                 break
+            if isinstance(ancestor, cst.With) and ancestor in self.wrapped:
+                return ancestor
             inside = isinstance(ancestor, cst.FunctionDef | cst.Lambda | cst.ClassDef)
             if inside and previous is getattr(ancestor, "body", None):
                 return ancestor
@@ -397,7 +423,10 @@ class Analysis:
 
     def can_await(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether the place of *node* is in an asynchronous function."""
-        info = self.functions.get(self.place(node, file))
+        place = self.place(node, file)
+        if place in self.wrapped:
+            return True
+        info = self.functions.get(place)
         return info is not None and info.asynchronous
 
     def waits(self, node: cst.CSTNode, file: PythonFile) -> bool:
@@ -503,14 +532,13 @@ class Analysis:
     def external_bases(self, info: ClassInfo) -> set[str]:
         """Return the types from outside of the project that a class inherits from."""
         found: set[str] = set()
-        for base in info.bases:
-            if isinstance(base, Name):
-                rule = self.rules.names.get(base.name)
-                found.add(rule.returns if rule and rule.returns else base.name)
-            elif isinstance(base, Instance) and isinstance(base.type, str):
-                found.add(base.type)
-            elif isinstance(base, ProjectClass):
-                found |= self.external_bases(base.info)
+        for each in own_bases(info):
+            for base in each.bases:
+                if isinstance(base, Name):
+                    rule = self.rules.names.get(base.name)
+                    found.add(rule.returns if rule and rule.returns else base.name)
+                elif isinstance(base, Instance) and isinstance(base.type, str):
+                    found.add(base.type)
         return found
 
     def use_session(self, scope: Scope) -> None:
@@ -534,6 +562,18 @@ class Analysis:
     ) -> None:
         """Note a place that a person has to look at."""
         self.problems.setdefault((node, reason), Problem(kind, file, node, reason, remedy))
+
+
+def own_bases(info: ClassInfo) -> list[ClassInfo]:
+    """Return a class, the classes of the project that it inherits from, theirs, and so on.
+
+    A class that replaces another one of its name seems to inherit from itself.
+    """
+    found = [info]
+    for each in found:
+        bases = [base.info for base in each.bases if isinstance(base, ProjectClass)]
+        found += [base for base in dict.fromkeys(bases) if base not in found]
+    return found
 
 
 def reached(

@@ -66,10 +66,15 @@ class Attributes:
                 self.rename(owner.name, name, rule.port, node)
             return self.external_name(f"{owner.name}.{name}")
         if isinstance(owner, Function):
+            self.flow.read((owner.info, "task"))  # A decorator may become known later.
             if "task" in owner.info.kinds:
                 return self._external_attribute("celery.Task", name, node, scope)
-            # The function that Flask-Caching has decorated.
-            return frozenset({owner}) if name == "uncached" else NOTHING
+            # The function that Flask-Caching or quartpatterns.tasks has decorated.
+            if name in ("function", "uncached"):
+                return frozenset({owner})
+            if "queued" in owner.info.kinds:
+                return self._external_attribute("tasks.Task", name, node, scope)
+            return NOTHING
         if isinstance(owner, ProjectModule):
             inner = self.evaluator.scopes[owner.file.tree]
             if name in inner.names:
@@ -130,12 +135,12 @@ class Attributes:
                 self.result.await_(node, scope.file, scope.file.source(node))
                 if type_name == "flask.Request":
                     self.result.of_request.add(node)
-            if name in rule.attributes:
-                found.add(Instance(rule.attributes[name]))
+            if kind := rule.attribute(name):
+                found.add(Instance(kind))
             if (
                 name in (rule.awaited | rule.accepts | rule.views)
-                or name in rule.returns
-                or name in rule.blocks
+                or rule.returned(name)
+                or rule.blocked(name)
                 or name in rule.thread
                 or (rule.open and name in LOOKUPS)
             ):
@@ -167,11 +172,15 @@ class Attributes:
 
     def of_class(self, info: ClassInfo, name: str) -> Values:
         """Return what an attribute of a class of the project can be."""
-        found = set(self.flow.read((info, name))) | set(self.flow.read((info.scope, name)))
-        if not found:
-            for base in info.bases:
-                if isinstance(base, ProjectClass):
-                    found |= self.of_class(base.info, name)
+        pending, seen = [info], set[ClassInfo]()
+        found: set[Value] = set()
+        for each in pending:
+            own = self.flow.read((each, name)) | self.flow.read((each.scope, name))
+            found |= own
+            seen.add(each)
+            if not own:
+                bases = (base.info for base in each.bases if isinstance(base, ProjectClass))
+                pending += [base for base in bases if base not in seen]
         return frozenset(found)
 
     def of_instance(

@@ -10,6 +10,7 @@ import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
 from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.finalizers import movable_fixture
 from quartpatterns.porting.framework_calls import (
     OFF_LOOP,
     OFF_LOOP_NAMES,
@@ -177,7 +178,7 @@ class Calls:
                 for rule in self.rules.type_rules(function.type):
                     if function.name in rule.awaited:
                         awaited.add(function.type)
-                    elif function.name in rule.blocks:
+                    elif rule.blocked(function.name):
                         blocking.add(function.type)
         if awaited and blocking:
             self.result.problem(
@@ -289,6 +290,13 @@ class Calls:
         if method == Method("unittest.TestCase", "addCleanup") and arguments:
             self.result.cleanups[node.func] = arguments[0][0]
             return NOTHING
+        if method == Method("pytest.FixtureRequest", "addfinalizer") and arguments:
+            if movable_fixture(node, scope.file):
+                self.result.finalizers[node] = arguments[0][0]
+                for value in arguments[0][0]:
+                    if isinstance(value, Function):
+                        self.result.use_call(value.info, node, scope.file)
+                return NOTHING
         found: set[Value] = set()
         passed: set[Value] = set()
         accepts = views = False
@@ -302,14 +310,11 @@ class Calls:
                 self.result.blocking[node] = (scope.file, text, remedy)
             if method.name in rule.awaited:
                 self.result.await_(node, scope.file, f"{scope.file.source(node.func)}()")
-            if method.name in rule.returns:
-                found.add(Instance(rule.returns[method.name]))
-            if method.name in rule.blocks:
-                self.result.blocking[node] = (
-                    scope.file,
-                    f"{method.type}.{method.name}()",
-                    rule.blocks[method.name],
-                )
+            if kind := rule.returned(method.name):
+                found.add(Instance(kind))
+            if remedy := rule.blocked(method.name):
+                text = f"{method.type}.{method.name}()"
+                self.result.blocking[node] = (scope.file, text, remedy)
             accepts |= method.name in rule.accepts
             views |= method.name in rule.views
             passed |= {Instance(rule.passes[name]) for name in rule.passes if name == method.name}
@@ -580,7 +585,7 @@ class Calls:
                 )
             elif isinstance(value, Instance) and isinstance(value.type, str) and not harmless:
                 for rule in self.rules.type_rules(value.type):
-                    if rule.escapes and rule.thread:
+                    if rule.escapes and (rule.thread or rule.blocks):
                         text = f"{where} with an object of {value.type}"
                         self.result.blocking[node] = (scope.file, text, rule.escapes)
                     elif rule.escapes:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Decorators"]
 
 PROTECTORS = frozenset({"flask_login.login_required", "flask_login.fresh_login_required"})
+# Decorators that make tasks: of Celery, which awaits nothing, and of quartpatterns.tasks.
+TASKS = {Method("celery.Celery", "task"): "task", Method("tasks.Tasks", "task"): "queued"}
 
 
 class Decorators:
@@ -108,10 +110,11 @@ class Decorators:
     def _decorate_with_method(
         self, method: Method, values: Values, node: cst.CSTNode, scope: Scope
     ) -> Values:
-        if method == Method("celery.Celery", "task"):
+        if kind := TASKS.get(method):
             for value in values:
                 if isinstance(value, Function):
-                    value.info.kinds.add("task")
+                    value.info.kinds.add(kind)
+                    self.flow.add((value.info, "task"), {Name(method.type)})
             return values
         route = self.framework.route(method, node, scope)
         for rule in self.rules.type_rules(method.type):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import defaultdict
 from itertools import pairwise
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.finalizers import move_finalizers
 from quartpatterns.porting.hoisting import hoisted
+from quartpatterns.porting.module_contexts import write_function
 from quartpatterns.porting.project import (
     PythonFile,
     absolute_module,
@@ -21,8 +23,7 @@ from quartpatterns.porting.replacing import edit_replacement
 from quartpatterns.porting.rules import NameRule, Rules
 from quartpatterns.porting.text_edits import (
     Edits,
-    end_of_line,
-    first_statement,
+    add_imports,
     move_names,
     remove_items,
     separator,
@@ -56,6 +57,13 @@ class _Writer:
             for info in analysis.functions.values()
             if info.is_new and info.node.name.value in UNITTEST and self._is_test_case(info)
         }
+        self.finalizers: dict[FunctionInfo, list[tuple[cst.Call, bool]]] = defaultdict(list)
+        for call, values in analysis.finalizers.items():
+            file = next(each for each in analysis.project.files if call in each.spans)
+            fixture = analysis.enclosing(call, file)
+            if fixture is not None and fixture.fixture and fixture.asynchronous:
+                self.finalizers[fixture].append((call, analysis.is_awaited(values)))
+        self.finalizer_calls = {call for calls in self.finalizers.values() for call, _ in calls}
         self.set_up_calls = {call for info in self.set_ups.values() for call in info.calls}
         self.synchronous: dict[cst.CSTNode, list[cst.CSTNode]] = {
             info.node: places
@@ -106,6 +114,8 @@ class _Writer:
                 self._find_lists(node, file)
             if node in self._hoisted:
                 edits.replace(node, self._hoisted[node])
+            elif node in self.finalizer_calls:
+                pass
             elif node in self.analysis.awaited and self.analysis.can_await(node, file):
                 self._await(node, edits)
             elif node in self.analysis.awaited and self.analysis.waits(node, file):
@@ -113,6 +123,9 @@ class _Writer:
                 wanted["wait_in_greenlet"] = "from quartpatterns.sqlalchemy import wait_in_greenlet"
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
+                if node in self.analysis.wrapped:
+                    write_function(node, edits, self._unit(node, file), self._strings(file))
+                    wanted["asyncio"] = "import asyncio"
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
                     self._augmented(node, edits)
@@ -161,7 +174,7 @@ class _Writer:
         for generator in self._lists.pop(file, ()):
             self._make_list(generator, edits)
         if wanted:
-            self._add_imports(file, edits, wanted.values())
+            add_imports(edits, wanted.values(), self.rules.modules)
         return edits
 
     def _hoist(self, file: PythonFile, edits: Edits) -> None:
@@ -279,6 +292,9 @@ class _Writer:
         """Return how far a statement is indented, with what the statements around it add."""
         start = file.spans[node][0]
         indent = file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+        for wrapped in (node, *file.ancestors(node)):
+            if isinstance(wrapped, cst.With) and wrapped in self.analysis.wrapped:
+                indent += self._unit(wrapped, file)
         for ancestor in file.ancestors(node):
             if isinstance(ancestor, cst.With) and self._is_async_with(ancestor, file):
                 kinds = [item in self.analysis.async_items for item in ancestor.items]
@@ -353,6 +369,8 @@ class _Writer:
             wanted["async_to_sync"] = "from quartpatterns.subclassing import async_to_sync"
         if "contextmanager" in info.kinds:
             self._context_manager(info, edits, wanted)
+        if calls := self.finalizers.get(info):
+            move_finalizers(node, calls, edits)
         if node in self.set_ups:
             edits.replace(node.name, UNITTEST[node.name.value])
 
@@ -520,41 +538,6 @@ class _Writer:
         """Remove a keyword argument that is not the only one."""
         removed = [arg for arg in node.args if arg.keyword and arg.keyword.value == name]
         remove_items(edits, node.args, removed)
-
-    def _add_imports(self, file: PythonFile, edits: Edits, statements: Iterable[str]) -> None:
-        """Insert statements after the last import at the top of the module."""
-        present = {
-            file.source(small)
-            for line in file.tree.body
-            if isinstance(line, cst.SimpleStatementLine)
-            for small in line.body
-        }
-        statements = [statement for statement in statements if statement not in present]
-        last: cst.CSTNode | None = None
-        for statement in file.tree.body:
-            if isinstance(statement, cst.SimpleStatementLine):
-                first = statement.body[0]
-                if isinstance(first, cst.Import | cst.ImportFrom):
-                    last = statement
-                    if self._is_flask(first):
-                        break
-                    continue
-            if last is not None:
-                break
-        newline = file.tree.default_newline
-        if last is None:
-            position = first_statement(file)
-            edits.insert(
-                position, "".join(f"{statement}{newline}" for statement in sorted(statements))
-            )
-            return
-        position = end_of_line(last, file)
-        edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
-
-    def _is_flask(self, node: cst.Import | cst.ImportFrom) -> bool:
-        if isinstance(node, cst.ImportFrom):
-            return node.module is not None and dotted_name(node.module) in self.rules.modules
-        return any(dotted_name(alias.name) in self.rules.modules for alias in node.names)
 
 
 def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:

@@ -213,10 +213,10 @@ class Evaluator:
                 for rule in self.rules.type_rules(value.type):
                     if rule.async_with:
                         self.result.make_with(item, scope.file, scope.file.source(item.item))
-                    if "__exit__" in rule.blocks:
-                        text = f"the end of 'with {value.type}'"
-                        remedy = rule.blocks["__exit__"]
-                        self.result.blocking[item] = (scope.file, text, remedy)
+                    for name, part in (("__enter__", "the beginning"), ("__exit__", "the end")):
+                        if remedy := rule.blocked(name):
+                            text = f"{part} of 'with {value.type}'"
+                            self.result.blocking[item] = (scope.file, text, remedy)
             else:
                 found = set[Value]()
                 for method in self.attributes.of_class(value.type, "__enter__"):
@@ -586,6 +586,18 @@ class Evaluator:
     def _eval_booleanoperation(self, node: cst.BooleanOperation, scope: Scope) -> Values:
         return self.evaluate(node.left, scope) | self.evaluate(node.right, scope)
 
+    def _eval_binaryoperation(self, node: cst.BinaryOperation, scope: Scope) -> Values:
+        left, right = self.evaluate(node.left, scope), self.evaluate(node.right, scope)
+        if isinstance(node.operator, cst.BitOr):  # dictionaries and sets, and a chain of tasks
+            return left | right
+        found: set[Value] = set()
+        for value in left if isinstance(node.operator, cst.Divide) else ():  # Path("a") / "b"
+            if isinstance(value, Instance) and isinstance(value.type, str):
+                for rule in self.rules.type_rules(value.type):
+                    if kind := rule.returned("__truediv__"):
+                        found.add(Instance(kind))
+        return frozenset(found)
+
     def _eval_namedexpr(self, node: cst.NamedExpr, scope: Scope) -> Values:
         values = self.evaluate(node.value, scope)
         self._assign(node.target, values, scope)
@@ -624,8 +636,12 @@ class Evaluator:
             if isinstance(value, Context):
                 self.result.use_for(value.info, node, scope.file)
             elif isinstance(value, Instance) and isinstance(value.type, str):
-                if any(rule.async_for for rule in self.rules.type_rules(value.type)):
-                    self.result.make_for(node, scope.file, value.type)
+                for rule in self.rules.type_rules(value.type):
+                    if rule.async_for:
+                        self.result.make_for(node, scope.file, value.type)
+                    if remedy := rule.blocked("__iter__"):
+                        text = f"'for' over {value.type}"
+                        self.result.blocking[node] = (scope.file, text, remedy)
 
     def _annotated(self, annotation: cst.Annotation, scope: Scope) -> Values:
         """Return the instances that an annotation names."""

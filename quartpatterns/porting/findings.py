@@ -209,10 +209,17 @@ def _runs(analysis: Analysis) -> Iterator[PortFinding]:
         if not analysis.can_run(node, file):
             where, remedy = CANNOT_AWAIT[cst.Module]
             yield finding("breaks", file, node, f"{where} cannot use await {call}", remedy)
-        elif not any(_is_main(each, file) for each in file.ancestors(node)):
-            why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
-            remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
-            yield finding("differs", file, node, f"{why} does", remedy)
+        else:
+            yield from _run(node, file)
+    for statement, file in analysis.wrapped.items():
+        yield from _run(statement, file)
+
+
+def _run(node: cst.CSTNode, file: PythonFile) -> Iterator[PortFinding]:
+    if not any(_is_main(each, file) for each in file.ancestors(node)):
+        why = "asyncio.run() fails if a server imports the module on its event loop, as Uvicorn"
+        remedy = "use Hypercorn or Granian, or call it in @app.before_serving"
+        yield finding("differs", file, node, f"{why} does", remedy)
 
 
 def _is_main(node: cst.CSTNode, file: PythonFile) -> bool:
@@ -229,6 +236,7 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
             and info.file.is_test
             and not info.fixture
             and not analysis.fixture_scope(info)
+            and analysis.enclosing(info.node, info.file) is None
             and SETUP.match(name)
         ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"

@@ -10,8 +10,8 @@ from quartpatterns.porting.modernising.cascades import add_to_sessions
 from quartpatterns.porting.modernising.context import OldProject
 from quartpatterns.porting.modernising.databases import modernise_databases
 from quartpatterns.porting.modernising.forms import modernise_forms
+from quartpatterns.porting.modernising.jwt_identities import keep_identities
 from quartpatterns.porting.modernising.jwt_loaders import modernise_loaders
-from quartpatterns.porting.modernising.jwt_subjects import accept_subjects
 from quartpatterns.porting.modernising.locale_selectors import pass_selectors
 from quartpatterns.porting.modernising.logins import modernise_logins
 from quartpatterns.porting.modernising.names import modernise_names
@@ -36,10 +36,10 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
         modernise_settings(old, modern)
         modernise_schemas(old, modern)
         modernise_forms(old, modern)
-        if "flask_jwt_extended" in modern.packages:
-            modernise_loaders(old)
     if "flask_jwt_extended" in modern.packages:
-        accept_subjects(modern)
+        claim = keep_identities(modern)
+        for old in modern.files:
+            modernise_loaders(old, claim)
     if "flask_babel" in modern.packages:
         for file, node, keyword in pass_selectors(project, edits):
             why = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import difflib
+import json
 import os
 import re
 import shlex
@@ -12,13 +14,22 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from quartpatterns._shared.blocking_calls import FILE_VARIABLE
 from quartpatterns.porting.report import FileChange, Plan, PortFinding
 
-__all__ = ["RunError", "TestsRun", "copied", "missed_places", "run_before", "run_ported"]
+__all__ = [
+    "RunError",
+    "TestsRun",
+    "blocking_places",
+    "copied",
+    "missed_places",
+    "run_before",
+    "run_ported",
+]
 
 NEVER_AWAITED = re.compile(r"coroutine '([^']+)' was never awaited")
 # Where Python has created an object, if it traces memory; the last line is the most recent call.
@@ -33,10 +44,12 @@ PYTHON_ERROR = re.compile(r"(?m)^(\w[\w.]*(?:Error|Exception|Warning|Failed|Exit
 FAILED = re.compile(r"(?m)^(?:FAILED|ERROR) (\S+?\.py)(?:::(\S+))?(?: - (.*))?$")
 # An application may ignore all warnings, or make them errors that pytest does not show.
 SHOW_NEVER_AWAITED = "-W 'always:coroutine:RuntimeWarning'"
+NOTE_BLOCKING = "-p quartpatterns._shared.blocking_calls"
 PASSED = re.compile(r"(?m)(?:^Ran |\b)(\d+) (?:passed\b.* in |tests? in )")
 NO_PLUGIN = "async def functions are not natively supported"
 HIDDEN = re.compile(r"\b\d+ warnings? in ")
 LAST_LINES = 15
+IN_THREAD = "call it with 'await asyncio.to_thread(...)', or use a library that is awaited"
 
 
 class RunError(Exception):
@@ -99,13 +112,15 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list
     If coroutines were never awaited, it runs again to find out where they are created.
 
     Returns:
-        The outcome, and the places that fail and that the plan does not name.
+        The outcome, and the places that fail or stop the event loop, and that the plan does not
+        name.
 
     Raises:
         RunError: The command does not exist, takes longer, or has no libraries for Quart.
     """
     with copied(plan.folder, plan.changes) as copy:
-        outcome = _run(copy, command, timeout)
+        calls = copy.parent / "blocking-calls"
+        outcome = _run(copy, command, timeout, **{FILE_VARIABLE: str(calls)})
         if NO_PLUGIN in outcome.output:
             raise RunError("--run: install pytest-asyncio where the tests run")
         if "No module named 'quartpatterns'" in outcome.output:
@@ -115,7 +130,8 @@ def run_ported(plan: Plan, command: str, timeout: float) -> tuple[TestsRun, list
         if NEVER_AWAITED.search(outcome.output):
             traced = _run(copy, command, timeout, PYTHONTRACEMALLOC=TRACED_CALLS)
             missed = missed_places(traced.output, plan, copy, failed=failed)
-        return outcome, missed
+        text = calls.read_text(encoding="utf-8") if calls.is_file() else ""
+        return outcome, missed + blocking_places(text, plan, copy)
 
 
 @contextlib.contextmanager
@@ -183,7 +199,7 @@ def _run(folder: Path, command: str, timeout: float, **environment: str) -> Test
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_environment(folder) | environment,
+            env=_environment(folder, environment),
             text=True,
             errors="replace",
             start_new_session=True,
@@ -204,15 +220,20 @@ def _run(folder: Path, command: str, timeout: float, **environment: str) -> Test
     return TestsRun(process.returncode, output)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
     """Return variables with which the copy is imported, also if the project is installed."""
     paths = [str(path) for path in (folder / "src", folder) if path.is_dir()]
     options = os.environ.get("PYTEST_ADDOPTS", "")
-    return os.environ | {
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "PYTEST_ADDOPTS": f"{options} {SHOW_NEVER_AWAITED}".strip(),
-    }
+    plugin = NOTE_BLOCKING if FILE_VARIABLE in more else ""
+    return (
+        os.environ
+        | more
+        | {
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTEST_ADDOPTS": " ".join(filter(None, [options, SHOW_NEVER_AWAITED, plugin])),
+        }
+    )
 
 
 def missed_places(
@@ -240,6 +261,7 @@ class _OriginalLines:
         self._folder = folder.resolve()
         self._changes = {change.file: change for change in plan.changes}
         self._numbers: dict[str, list[int]] = {}
+        self._statements: dict[str, list[range]] = {}
 
     def place(self, path: str, line: str) -> tuple[str, int] | None:
         """Return the file and the line, or None if the path is outside of the project."""
@@ -253,12 +275,41 @@ class _OriginalLines:
         number = int(line)
         return name, numbers[number - 1] if 0 < number <= len(numbers) else number
 
+    def is_named(self, place: tuple[str, int], named: Container[tuple[str, int]]) -> bool:
+        """Return whether *named* has a line of the statement that is in *place*."""
+        file, line = place
+        return any((file, each) in named for each in self._statement(file, line))
+
+    def _statement(self, file: str, line: int) -> range:
+        """Return the lines of the innermost statement; of a block its first lines only."""
+        if file not in self._statements:
+            self._statements[file] = _statements(self._before(file))
+        around = [each for each in self._statements[file] if line in each]
+        return max(around, key=lambda each: each.start, default=range(line, line + 1))
+
     def text(self, file: str, line: int) -> str:
         """Return a line without the white space around it."""
-        change = self._changes.get(file)
-        data = change.before or b"" if change else (self._folder / file).read_bytes()
-        lines = data.split(b"\n")
+        lines = self._before(file).split(b"\n")
         return lines[line - 1].decode(errors="replace").strip() if line <= len(lines) else ""
+
+    def _before(self, file: str) -> bytes:
+        change = self._changes.get(file)
+        return change.before or b"" if change else (self._folder / file).read_bytes()
+
+
+def _statements(source: bytes) -> list[range]:
+    """Return the lines of each statement; of a statement with a block those before the block."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    found: list[range] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            body: list[ast.stmt] = getattr(node, "body", [])
+            end = body[0].lineno if body else (node.end_lineno or node.lineno) + 1
+            found.append(range(node.lineno, max(end, node.lineno + 1)))
+    return found
 
 
 def _original_numbers(change: FileChange) -> list[int]:
@@ -293,7 +344,7 @@ def _never_awaited(output: str, plan: Plan, lines: _OriginalLines) -> Iterator[P
         calls = [place for place in allocated if f"def {name}(" not in lines.text(*place)]
         if calls:
             known.add(match[1])
-        if calls and calls[-1] not in named:
+        if calls and not lines.is_named(calls[-1], named):
             yield PortFinding(*calls[-1], "missed", lines.text(*calls[-1]), why, "add await")
         elif not calls:
             made = next((m for m in plan.made_async if m.name.rpartition(".")[2] == name), None)
@@ -314,13 +365,38 @@ def _failures(output: str, plan: Plan, lines: _OriginalLines) -> Iterator[PortFi
         error = _error(part)
         if places and error:
             has_places = True
-            if named.isdisjoint(places):
+            if not any(lines.is_named(place, named) for place in places):
                 code = lines.text(*places[-1])
                 yield PortFinding(*places[-1], "missed", code, error, "read the traceback")
     if not has_places:  # The command hides tracebacks.
         for file, test, error in FAILED.findall(output):
             why = error or f"{test} fails"
             yield PortFinding(file, 1, "missed", test, why, "run it with --tb=short")
+
+
+def blocking_places(text: str, plan: Plan, folder: Path) -> list[PortFinding]:
+    """Return the lines that stop the event loop, and that no finding of the plan names.
+
+    Arguments:
+        text: What :mod:`quartpatterns._shared.blocking_calls` has written.
+        plan: The plan.
+        folder: The project after the port.
+    """
+    lines = _OriginalLines(plan, folder)
+    named = {(each.file, each.line) for each in plan.findings}
+    found: dict[tuple[str, int], PortFinding] = {}
+    for entry in map(json.loads, text.splitlines()):
+        places = [lines.place(path, str(line)) for path, line in entry.get("lines", ())]
+        known = [place for place in places if place is not None]
+        # What a test itself does stops no request.
+        if not known or any(file in plan.tests for file, _ in known):
+            continue
+        if not lines.is_named(known[0], named):
+            why = f"{entry['function']}() stops the event loop here, when the tests run"
+            found.setdefault(
+                known[0], PortFinding(*known[0], "blocks", lines.text(*known[0]), why, IN_THREAD)
+            )
+    return list(found.values())
 
 
 def _error(part: str) -> str:

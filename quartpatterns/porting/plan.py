@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import libcst as cst
 
 from quartpatterns.porting.analysis import Analysis
+from quartpatterns.porting.celery_move import move_celery
 from quartpatterns.porting.edits import apply_analysis
 from quartpatterns.porting.evaluation import analyse
 from quartpatterns.porting.findings import find_problems
@@ -87,10 +90,29 @@ def make_plan(
         texts |= asgi_file(project, databases)
     elif stage in MOVES:
         project = read_project(folder, texts, tests)
+        lines: dict[tuple[str, int], int] = {}
+        if stage == "data":
+            move = move_celery(project, known)
+            if move.texts:
+                lines = {
+                    (file.name, new): old
+                    for file in project.files
+                    for new, old in _lines(file.text, move.texts.get(file.name, file.text))
+                }
+                texts |= move.texts
+                project = read_project(folder, texts, tests)
+            findings += move.findings
+            made += move.made_async
         analysis = analyse(project, known, only)
         texts |= _async_texts(analysis, known)
-        findings += find_problems(analysis, known)
-        made = _made_async(analysis)
+        findings += [
+            replace(each, line=lines.get((each.file, each.line), each.line))
+            for each in find_problems(analysis, known)
+        ]
+        made += [
+            replace(each, line=lines.get((each.file, each.line), each.line))
+            for each in _made_async(analysis)
+        ]
     files = _changes(texts, before)
     if stage in MOVES and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
@@ -105,6 +127,7 @@ def make_plan(
         made_async=tuple(made),
         applications=tuple(applications),
         modernised=tuple(modernised),
+        tests=frozenset(file.name for file in project.files if file.is_test),
     )
 
 
@@ -114,6 +137,16 @@ def _changes(texts: Mapping[str, bytes], before: Mapping[str, bytes]) -> list[Fi
         for name, text in sorted(texts.items())
         if before.get(name) != text
     ]
+
+
+def _lines(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of lines after a change that are others, with those before it."""
+    if before == after:
+        return
+    matcher = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    for _, start, end, new_start, new_end in matcher.get_opcodes():
+        for number in range(new_end - new_start):
+            yield new_start + number + 1, min(start + number, max(start, end - 1)) + 1
 
 
 def _check_flask(project: SourceProject, rules: Rules) -> None:

@@ -112,6 +112,7 @@ class Plan:
         made_async: The functions that become asynchronous.
         applications: The applications before the port, without those of tests.
         modernised: The files that change in the stage ``modernise``. They are Flask's.
+        tests: The names of the files that are tests.
     """
 
     folder: Path
@@ -122,6 +123,7 @@ class Plan:
     made_async: tuple[MadeAsync, ...]
     applications: tuple[FoundApplication, ...] = ()
     modernised: tuple[FileChange, ...] = ()
+    tests: frozenset[str] = frozenset()
 
     def with_findings(self, findings: Iterable[PortFinding]) -> Plan:
         """Return the plan with more findings."""

@@ -78,7 +78,8 @@ class TypeRule:
         bases: Types whose rules apply as well.
         awaited: Methods whose calls have to be awaited.
         properties: Attributes that have to be awaited.
-        attributes: The types of attributes.
+        attributes: The types of attributes. Here, in *returns* and in *blocks*, ``*`` stands for
+            all others.
         returns: The types of what methods return.
         accepts: Methods, whose arguments can be asynchronous functions.
         views: Methods, whose arguments are functions that handle requests.
@@ -91,7 +92,8 @@ class TypeRule:
         open: Whether users assign attributes of their own, as to ``flask.g``.
         thread: Methods whose calls on the event loop are sent to a thread.
         escapes: What to write if code outside of the project gets an object of this type.
-        blocks: Methods that stop the event loop, and what to write instead.
+        blocks: Methods that stop the event loop, and what to write instead. ``__enter__``,
+            ``__exit__`` and ``__iter__`` are those of ``with`` and ``for``.
         report: Methods and attributes that cannot be ported, and what to write instead. An item is
             written with brackets: ``[name]``.
     """
@@ -114,6 +116,24 @@ class TypeRule:
     escapes: str = ""
     blocks: dict[str, str] = field(default_factory=dict[str, str])
     report: dict[str, str] = field(default_factory=dict[str, str])
+
+    def blocked(self, method: str) -> str:
+        """Return what to write instead of a method that stops the event loop, or ""."""
+        return _of_name(self.blocks, method)
+
+    def returned(self, method: str) -> str:
+        """Return the type of what a method returns, or ""."""
+        return _of_name(self.returns, method)
+
+    def attribute(self, name: str) -> str:
+        """Return the type of an attribute, or ""."""
+        is_method = name in self.blocks or name in self.returns
+        return "" if is_method else _of_name(self.attributes, name)
+
+
+def _of_name(table: dict[str, str], name: str) -> str:
+    """Return what a table has for a name; a key ``*`` stands for other names that are public."""
+    return table.get(name) or ("" if name.startswith("_") else table.get("*", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from quartpatterns._shared.declarations import Declarations
 from quartpatterns.porting.project import PythonFile, SourceProject
 from quartpatterns.porting.rules import Rules
 
-__all__ = ["name_of_setting", "refused_settings"]
+__all__ = ["is_declared", "name_of_setting", "refused_settings"]
 
 URL = re.compile(r"(?P<database>mariadb|mssql|mysql|oracle|postgresql)\+(?P<driver>\w+)://")
 ASYNCHRONOUS = {"aiomysql", "aioodbc", "asyncmy", "asyncpg", "oracledb", "psycopg"}
@@ -26,7 +26,7 @@ def refused_settings(
         modules = extension.encode(), rules.modules[extension].encode()
         if not any(module in file.text for file in project.files for module in modules):
             continue
-        settings: Declarations = import_module(f"quartpatterns._shared.settings_of.{name}").SETTINGS
+        settings = _declarations(name)
         for file in project.files:
             for node in file.spans:
                 name = name_of_setting(node, file)
@@ -40,6 +40,17 @@ def refused_settings(
                 if match["driver"] not in ASYNCHRONOUS:
                     why = f"{match['driver']} blocks the event loop, and is refused"
                     yield file, node, why, f"write {match['database']}:// without a driver"
+
+
+def is_declared(name: str, rules: Rules) -> bool:
+    """Return whether a helper of the rules knows the setting *name*, or refuses it."""
+    helpers = map(_declarations, rules.settings.values())
+    return any(name.startswith(settings.prefixes) for settings in helpers)
+
+
+def _declarations(helper: str) -> Declarations:
+    settings: Declarations = import_module(f"quartpatterns._shared.settings_of.{helper}").SETTINGS
+    return settings
 
 
 def name_of_setting(node: cst.CSTNode, file: PythonFile) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -11,6 +11,7 @@ from quartpatterns.porting.project import PythonFile, dotted_name
 
 __all__ = [
     "Edits",
+    "add_imports",
     "end_of_line",
     "first_statement",
     "indentation",
@@ -42,6 +43,10 @@ class Edits:
         """Insert *text*."""
         self._insertions.setdefault(position, []).append((-(2**41), text))
 
+    def insert_last(self, position: int, text: str) -> None:
+        """Insert *text* after all other insertions there."""
+        self._insertions.setdefault(position, []).append((2**41, text))
+
     def insert_once(self, position: int, text: str) -> None:
         """Insert *text* unless it is inserted there."""
         if (-(2**41), text) not in self._insertions.get(position, ()):
@@ -71,7 +76,7 @@ class Edits:
             if point < done:
                 continue  # What is around it is replaced.
             parts.append(text[done:point])
-            done = max(done, point)
+            done = point
             for _, inserted in sorted(self._insertions.get(point, ()), key=lambda each: each[0]):
                 parts.append(inserted.encode())
             if point in starts:
@@ -85,6 +90,48 @@ class Edits:
     def changes(self) -> int:
         """The number of changes."""
         return sum(map(len, self._insertions.values())) + len(self._replacements)
+
+
+def add_imports(edits: Edits, statements: Iterable[str], modules: Container[str]) -> None:
+    """Insert statements after the last import at the top of the module.
+
+    Arguments:
+        edits: The changes of the file.
+        statements: The statements that import.
+        modules: Modules after whose import they can be, if there are more below.
+    """
+    file = edits.file
+    present = {
+        file.source(small)
+        for line in file.tree.body
+        if isinstance(line, cst.SimpleStatementLine)
+        for small in line.body
+    }
+    statements = [statement for statement in statements if statement not in present]
+    last: cst.CSTNode | None = None
+    for statement in file.tree.body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            first = statement.body[0]
+            if isinstance(first, cst.Import | cst.ImportFrom):
+                last = statement
+                if _imports(first, modules):
+                    break
+                continue
+        if last is not None:
+            break
+    newline = file.tree.default_newline
+    if last is None:
+        position = first_statement(file)
+        edits.insert(position, "".join(f"{statement}{newline}" for statement in sorted(statements)))
+        return
+    position = end_of_line(last, file)
+    edits.insert(position, "".join(f"{newline}{statement}" for statement in sorted(statements)))
+
+
+def _imports(node: cst.Import | cst.ImportFrom, modules: Container[str]) -> bool:
+    if isinstance(node, cst.ImportFrom):
+        return node.module is not None and dotted_name(node.module) in modules
+    return any(dotted_name(alias.name) in modules for alias in node.names)
 
 
 def move_names(

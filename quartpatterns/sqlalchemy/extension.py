@@ -496,7 +496,8 @@ class LazySQLAlchemy(SQLAlchemy):
 
     It sets ``GREENLET_VIEWS``, so it needs a
     :class:`~quartpatterns.subclassing.FaithfulQuart`, and works where that setting does: in
-    requests, websockets and commands, and with ``greenlet_tests`` in tests, but not in tasks.
+    requests, websockets, commands and tasks of :mod:`quartpatterns.tasks`, and with
+    ``greenlet_tests`` in tests, but not in background tasks.
 
     .. versionadded:: 0.1
     """

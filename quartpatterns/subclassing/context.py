@@ -10,8 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine
 from contextvars import Token
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
+from blinker import Signal
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, current_app, has_app_context, has_websocket_context
 from quart.ctx import AppContext, RequestContext, WebsocketContext, _AppCtxGlobals
@@ -34,6 +37,7 @@ __all__ = [
     "SessionInTemplates",
     "current_blueprints",
     "flash",
+    "send_signal",
 ]
 
 UNSET: Any = object()
@@ -43,6 +47,16 @@ PRESERVE_CONTEXT = "_quart._preserve_context"
 
 # The attribute of a request whose response is streamed, for the context variables of its view.
 VIEW_CONTEXT = "view_context"
+
+
+async def send_signal(signal: Signal, app: Quart, **values: Any) -> None:
+    """Call the receivers of *signal*, as blinker's ``send_async`` does in more time.
+
+    Synchronous receivers run in a thread.
+    """
+    if not signal.is_muted:
+        for receiver in signal.receivers_for(app):
+            await app.ensure_async(receiver)(app, **values)
 
 
 class _FaithfulContext:
@@ -100,17 +114,26 @@ class _FaithfulContext:
 
 
 class FaithfulAppContext(AppContext):
-    """An application context that sends its signals only if somebody receives them."""
+    """An application context that sends its signals only if somebody receives them.
+
+    Its URL adapter is created when it is first used.
+    """
 
     def __init__(self, app: Quart) -> None:
-        super().__init__(app)
+        self.app = app
+        self.g = app.app_ctx_globals_class()
         self._tokens: list[Token[AppContext]] = []
+
+    @cached_property
+    def url_adapter(self) -> MapAdapter | None:  # type: ignore[override]
+        """The adapter for URLs outside of requests. A request has an adapter of its own."""
+        return self.app.create_url_adapter(None)
 
     async def push(self) -> None:
         """Make the application current."""
         self._tokens.append(_cv_app.set(self))
         if appcontext_pushed.receivers:
-            await appcontext_pushed.send_async(self.app, _sync_wrapper=self.app.ensure_async)  # type: ignore[arg-type]
+            await send_signal(appcontext_pushed, self.app)
 
     async def pop(self, exc: BaseException | None = UNSET) -> None:
         """Run the teardown functions and make the previous application current."""
@@ -125,7 +148,7 @@ class FaithfulAppContext(AppContext):
             if current is not self:
                 raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
         if appcontext_popped.receivers:
-            await appcontext_popped.send_async(self.app, _sync_wrapper=self.app.ensure_async)  # type: ignore[arg-type]
+            await send_signal(appcontext_popped, self.app)
 
 
 class FaithfulRequestContext(_FaithfulContext, RequestContext):
@@ -133,6 +156,9 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
 
     ``push`` and ``pop`` do what Quart's do, in one coroutine each instead of in eight.
     """
+
+    # Each access to the proxy of the request needs it. Quart's property takes two calls.
+    request: Any = property(attrgetter("request_websocket"), doc="The request.")  # pyright: ignore[reportIncompatibleMethodOverride]
 
     app_context: AppContext | None = None
     """The application context, once this context has been pushed."""
@@ -170,7 +196,7 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
             session = await app.ensure_async(interface.open_session)(app, self.request_websocket)
             if session is None:
                 session = await interface.make_null_session(app)
-            self.session = session
+            self._session = session
         if self.url_adapter is not None:
             self.match_request()
         self._mark_accessed = True
@@ -207,7 +233,8 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
         For :class:`FaithfulClient` it is popped as well, so that the teardown functions get the
         error of the request, as in Flask. The client makes it current again.
         """
-        preserved = self.request_websocket.scope.get(PRESERVE_CONTEXT)
+        # Not "request.scope": a cache records who reads this attribute.
+        preserved = vars(self.request_websocket)["scope"].get(PRESERVE_CONTEXT)
         if isinstance(preserved, list) or (not preserved and exc is None):
             return self.pop(exc)
         return super().auto_pop(exc)

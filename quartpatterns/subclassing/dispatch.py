@@ -46,6 +46,7 @@ from quartpatterns.subclassing.context import (
     VIEW_CONTEXT,
     FaithfulRequestContext,
     current_blueprints,
+    send_signal,
 )
 
 __all__ = [
@@ -117,7 +118,7 @@ class Dispatch(Quart):
         result: Any
         try:
             if request_started.receivers:
-                await request_started.send_async(self, _sync_wrapper=self.ensure_async)  # type: ignore[arg-type]
+                await send_signal(request_started, self)
             result = await self.preprocess_request(request_context)
             if result is None:
                 result = await self.dispatch_request(request_context)
@@ -204,11 +205,7 @@ class Dispatch(Quart):
         try:
             response = await self.process_response(response, request_context)
             if request_finished.receivers:
-                await request_finished.send_async(
-                    self,
-                    _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
-                    response=response,
-                )
+                await send_signal(request_finished, self, response=response)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError):
                 failure_of(error)  # It raises the error if the request is cancelled.
@@ -227,11 +224,7 @@ class Dispatch(Quart):
                 for function in reversed(self.teardown_request_funcs.get(name, ())):
                     await self.ensure_async(function)(exc)
         if request_tearing_down.receivers:
-            await request_tearing_down.send_async(
-                self,
-                _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
-                exc=exc,
-            )
+            await send_signal(request_tearing_down, self, exc=exc)
 
 
 class TeardownOrder(Quart):
@@ -245,11 +238,7 @@ class TeardownOrder(Quart):
         for function in reversed(self.teardown_appcontext_funcs):
             await self.ensure_async(function)(exc)
         if appcontext_tearing_down.receivers:
-            await appcontext_tearing_down.send_async(
-                self,
-                _sync_wrapper=self.ensure_async,  # type: ignore[arg-type]
-                exc=exc,
-            )
+            await send_signal(appcontext_tearing_down, self, exc=exc)
 
 
 class URLProcessors(Quart):

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import aclosing
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from quart import Quart
 from quart.typing import ResponseTypes
@@ -34,8 +34,9 @@ class GreenletViews(Quart):
     """With ``GREENLET_VIEWS = True``, each request and websocket is handled in a greenlet.
 
     Then ``user.posts`` works in asynchronous views, hooks, error handlers, templates, streamed
-    generators and commands, also if the relationship is not loaded. It does not work in synchronous
-    views, which run in threads, and in tasks that a view starts.
+    generators, commands and tasks of :mod:`quartpatterns.tasks`, also if the relationship is not
+    loaded. It does not work in synchronous views, which run in threads, and in background tasks
+    that a view starts.
 
     It is off by default, because each ``await`` that really waits costs some microseconds more,
     and because a lazy load in a loop is one query for each object, which nothing in the code shows.
@@ -67,6 +68,16 @@ class GreenletViews(Quart):
         """Handle *websocket*."""
         handling = super().handle_websocket(websocket)
         return in_greenlet(handling) if self.config.get("GREENLET_VIEWS") else handling
+
+    async def await_as_view(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await *coroutine* as a view: in a greenlet with ``GREENLET_VIEWS``.
+
+        Workers of :mod:`quartpatterns.tasks` do this with each asynchronous task.
+
+        .. versionadded:: 0.1
+        """
+        in_one = bool(cast("dict[str, Any]", self.config).get("GREENLET_VIEWS"))
+        return await (in_greenlet(coroutine) if in_one else coroutine)
 
     async def _with_body(self, handling: Coroutine[Any, Any, ResponseTypes]) -> ResponseTypes:
         response = await in_greenlet(handling)

@@ -199,6 +199,11 @@ class RequestLimits(Request):
         self._parsing_lock = self.lock_class()
         self._send_push_promise = send_push_promise
 
+    async def close(self) -> None:
+        """Close the files of the form, if it has any."""
+        if self._files:
+            await super().close()
+
     @property
     def content_length(self) -> int | None:
         """The declared length of the body in bytes, or ``None``."""
@@ -382,6 +387,13 @@ class CheckedHost(BaseRequestWebsocket):
         return _checked_host(self.scheme, host, server, tuple(trusted) if trusted else None)
 
 
+@lru_cache(1024)
+def _blueprints_of(endpoint: str) -> tuple[str, ...]:
+    """Return ``("a.b", "a")`` for ``a.b.view``."""
+    names = endpoint.split(".")[:-1]
+    return tuple(".".join(names[:count]) for count in range(len(names), 0, -1))
+
+
 class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, EnvironOfRequest, CheckedHost):
     """The request class of :class:`~quartpatterns.subclassing.FaithfulQuart`.
 
@@ -402,9 +414,10 @@ class FaithfulRequest(DebugFiles, JSONErrors, RequestLimits, EnvironOfRequest, C
     @property
     def blueprints(self) -> list[str]:
         """The names of the blueprint and its parents. Most requests have no blueprint."""
+        # Quart's property imports a function each time, and this is read several times.
         if self.url_rule is None or "." not in self.url_rule.endpoint:
             return []
-        return super().blueprints
+        return list(_blueprints_of(self.url_rule.endpoint))
 
 
 class FaithfulWebsocket(CheckedHost, Websocket):

@@ -172,7 +172,7 @@ class ResponseData(Response):
         headers = self.headers
         pairs = headers._list
         if status == 200 and len(pairs) > 1 and pairs[1][0] == "Content-Length":
-            if all([name in ORDINARY for name, _ in pairs]):
+            if ORDINARY.issuperset(dict(pairs)):
                 return headers
         names = [name.lower() for name, _ in pairs]
         for name in ("location", "content-location"):
@@ -375,7 +375,8 @@ class ReturnValues(Quart):
         value, status, headers = (
             _unpack(result) if isinstance(result, tuple) else (result, None, None)
         )
-        if isinstance(value, BODY_TYPES):
+        # For the usual objects, the test for iterators would take a measurable time.
+        if type(value) not in (dict, self.response_class) and isinstance(value, BODY_TYPES):
             # The class sets the headers itself: several of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)

@@ -293,10 +293,11 @@ class Hosts(Quart):
         if (trusted := self.config["TRUSTED_HOSTS"]) is not None:
             request.trusted_hosts = trusted
         # The property checks the host the first time it is read.
-        request.host  # noqa: B018
+        host = request.host
         matching = self.url_map.host_matching
         server_name = None if matching else self.config["SERVER_NAME"]
         subdomain = None
         if not matching and not self.subdomain_matching:
             subdomain = self.url_map.default_subdomain or ""
+            server_name = server_name or host
         return self.url_map.bind_to_request(request, subdomain, server_name)  # type: ignore[attr-defined,no-any-return]

@@ -16,6 +16,8 @@ from quart.wrappers import Response
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from quartpatterns._shared.vary import add_to_vary
+
 __all__ = ["FaithfulSessionInterface", "SessionSerializer"]
 
 SERIALIZER = "session_serializer"
@@ -91,5 +93,12 @@ class FaithfulSessionInterface(SecureCookieSessionInterface):
         self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
     ) -> None:
         """Save the session, unless it is empty and was not accessed."""
-        if session or session.accessed or session.modified:
+        if session or session.modified or response is None:
             await super().save_session(app, session, response)
+        elif session.accessed:
+            # Quart's method does the same, after it has read seven settings of the cookie.
+            add_to_vary(response, "Cookie")
+
+    def is_null_session(self, instance: object) -> bool:
+        """Return whether *instance* is the session of an application without a secret key."""
+        return type(instance) is not self.session_class and super().is_null_session(instance)

@@ -75,7 +75,10 @@ class Runner:
             async with self._app.app_context():
                 if is_async(task.function):
                     with _no_generator_exit():
-                        return await task.function(*args, **kwargs)
+                        coroutine = task.function(*args, **kwargs)
+                        # FaithfulQuart can load lazily from a database in tasks as well.
+                        run = getattr(self._app, "await_as_view", None)
+                        return await (run(coroutine) if run is not None else coroutine)
 
                 def function() -> Any:
                     return self._in_thread(job.id, task, args, kwargs)

@@ -75,6 +75,26 @@ class Result:
     value: Any = None
     progress: Any = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the job has ended with an error."""
+        return self.ready and not self.successful
+
+    @property
+    def state(self) -> str:
+        """``PENDING``, ``PROGRESS``, ``SUCCESS`` or ``FAILURE``.
+
+        A job is in progress from the first ``current_job.update_progress()`` to its end.
+        """
+        if self.ready:
+            return "SUCCESS" if self.successful else "FAILURE"
+        return "PENDING" if self.progress is None else "PROGRESS"
+
+    @property
+    def info(self) -> Any:
+        """The progress of a job that has not ended, and otherwise its value."""
+        return self.value if self.ready else self.progress
+
 
 @dataclass(frozen=True, slots=True)
 class Revocation:

@@ -149,7 +149,7 @@ async def load_before_view(manager: LoginManager) -> None:
 
 
 async def _load_now(manager: LoginManager, context: Any, values: dict[str, Any]) -> None:
-    if is_static() and not _is_used_on_event_loop():
+    if is_static(context) and not _is_used_on_event_loop():
         return  # Does not even access the session.
     if not _has_identity(manager, context):
         values[USER] = manager.anonymous_user()
@@ -320,13 +320,16 @@ def _object(proxy: Any) -> Any:
     return proxy._get_current_object()
 
 
-def is_static() -> bool:
+def is_static(context: Any = None) -> bool:
     """Return whether the view is the one that Quart or FaithfulQuart registers for static files.
 
     A view of the application can have the name ``static``, and the one for static files can be
     decorated.
+
+    Arguments:
+        context: The context of the request or websocket; the current one by default.
     """
-    endpoint: str = _context().request_websocket.endpoint or ""
+    endpoint: str = (context or _context()).request_websocket.endpoint or ""
     if not endpoint.endswith("static") or endpoint.rpartition(".")[2] != "static":
         return False
     view: Any = current_app.view_functions.get(endpoint)

@@ -11,6 +11,7 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from quartpatterns._shared.access import register_access_check
 from quartpatterns._shared.calling import is_async
 from quartpatterns._shared.settings import SettingsReader
+from quartpatterns._shared.vary import add_to_vary
 from quartpatterns._shared.visitors import loading_into_globals
 from quartpatterns.viewdecorators.access import find_refusal
 from quartpatterns.viewdecorators.cookies import (
@@ -329,10 +330,7 @@ async def _after_request(response: ResponseTypes) -> ResponseTypes:
     mark_answered()
     if not is_static() or ACCESSED in g:
         update_remember_cookie(response)
-        if "Vary" in response.headers:
-            response.vary.add("Cookie")
-        else:  # The same result, without parsing.
-            response.headers["Vary"] = "Cookie"
+        add_to_vary(response, "Cookie")
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from blinker import NamedSignal, Namespace
 from quart import current_app, g
@@ -93,7 +93,8 @@ def send(signal: NamedSignal, **kwargs: Any) -> None:
 
 async def flush_signals() -> None:
     """Call the asynchronous receivers that :func:`send` could not await."""
-    globals_: Any = cast("Any", g)._get_current_object()
+    proxy: Any = g
+    globals_ = proxy._get_current_object()
     while PENDING in globals_:
         for receiver in globals_.pop(PENDING):
             await call(receiver)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from quart import Quart, current_app, has_app_context
 
@@ -41,7 +41,8 @@ def settings() -> SettingsReader:
     if not has_app_context():
         return SettingsReader({}, DEFAULTS)
     # A page reads a dozen settings, and each access to the proxy takes as long as one of them.
-    app: Any = cast("Any", current_app)._get_current_object()
+    proxy: Any = current_app
+    app = proxy._get_current_object()
     reader: SettingsReader | None = app.extensions.get(READER)
     if reader is None or reader.config is not app.config:
         reader = app.extensions[READER] = SettingsReader(app.config, DEFAULTS)

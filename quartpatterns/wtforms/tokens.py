@@ -104,16 +104,20 @@ def request_state() -> RequestState:
     Raises:
         RuntimeError: There is no current request.
     """
+    proxy: Any
     if has_request_context():
-        current = cast(Any, request)._get_current_object()
+        proxy = request
     elif has_websocket_context():
-        current = cast(Any, websocket)._get_current_object()
+        proxy = websocket
     else:
         raise RuntimeError(
             "A CSRF token belongs to a session, and there is no session outside of a request:"
             ' create the form with meta={"csrf": False}.'
         )
-    return _states.setdefault(current, RequestState())
+    current = proxy._get_current_object()
+    if (state := _states.get(current)) is None:
+        state = _states[current] = RequestState()
+    return state
 
 
 def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -> str:

@@ -64,9 +64,7 @@ def form_locales(own: Any) -> tuple[str, ...] | None:
 
 def depends_on_request() -> bool:
     """Return whether the language is negotiated with the client."""
-    reader = settings()
-    may_differ = reader.boolean("WTF_I18N_ENABLED") and len(reader.strings("WTF_LOCALES")) > 1
-    return may_differ and text_language() is None
+    return len(_locales()) > 1 and text_language() is None
 
 
 def _text_locale() -> str | None:
@@ -121,14 +119,21 @@ def _visitor_locale() -> str | None:
 
     Without a match it is the first one. ``None`` means that messages are not translated.
     """
-    locales = settings().strings("WTF_LOCALES")
-    if not locales or not settings().boolean("WTF_I18N_ENABLED"):
+    locales = _locales()
+    if not locales:
         return None
-    if not depends_on_request() or not (has_request_context() or has_websocket_context()):
+    if len(locales) == 1 or not (has_request_context() or has_websocket_context()):
         return locales[0]
     context: Any = request if has_request_context() else websocket
     ranges = (name for name, quality in context.accept_languages if quality > 0)
     return next(filter(None, (_lookup(name, locales) for name in ranges)), locales[0])
+
+
+def _locales() -> tuple[str, ...]:
+    """Return ``WTF_LOCALES``, or nothing without ``WTF_I18N_ENABLED``."""
+    reader = settings()
+    locales = reader.strings("WTF_LOCALES")
+    return locales if reader.boolean("WTF_I18N_ENABLED") else ()
 
 
 def _lookup(language_range: str, locales: Sequence[str]) -> str | None:

@@ -72,6 +72,18 @@ def test_application(application: Path, pytest_process: ForkedPytest) -> None:
             assert unexplained(change.before, change.after) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("application", ["letters"], indirect=True)
+def test_tasks(application: Path, pytest_process: ForkedPytest) -> None:
+    """The tests of Celery's tasks pass, and after the stage data those of quartpatterns.tasks."""
+    before = passed(pytest_process.run(application, "-q"))
+    plan = port(application, "data")
+    assert passed(pytest_process.run(application, "-q")) == before
+    assert [each.kind for each in plan.findings] == ["differs"]
+    assert not make_plan(application, "data").changes
+    assert not [path for path in application.rglob("*.py") if b"import celery" in path.read_bytes()]
+
+
 def unexplained(before: bytes, after: bytes) -> list[bytes]:
     """Return the lines that differ in something else than what the port writes."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)

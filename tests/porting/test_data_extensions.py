@@ -253,6 +253,7 @@ def test_what_celery_does_not_await(tmp_path: Path) -> None:
         return AsyncResult(id).state
     """
     assert _found(tmp_path, text) == [
+        ("differs", "from celery import shared_task"),
         ("breaks", "def send():"),
         ("blocks", "AsyncResult(id).state"),
     ]
@@ -312,4 +313,8 @@ def test_objects_of_sqlite3_that_leave_the_project(tmp_path: Path) -> None:
         row = next(db.execute("select 1"))
         return str(frame)
     """
-    assert _found(tmp_path, text) == [("breaks", "db"), ("breaks", 'db.execute("select 1")')]
+    assert _found(tmp_path, text) == [
+        ("breaks", "db"),
+        ("blocks", 'pandas.read_sql("select 1", db)'),
+        ("breaks", 'db.execute("select 1")'),
+    ]

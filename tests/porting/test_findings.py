@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,13 @@ CASES = {
         "page = helper('a')\n",
         ("differs", 0, "asyncio.run() fails if a server imports the module", "use Hypercorn"),
     ),
-    "a module": (
+    "a context of a module": (
         "with app.app_context():\n    pass\n",
-        ("breaks", 0, "a module cannot use async with app.app_context()", "asyncio.run()"),
+        ("differs", 0, "asyncio.run() fails if a server imports the module", "use Hypercorn"),
+    ),
+    "a context in a loop of a module": (
+        "for each in [app]:\n    with each.app_context():\n        pass\n",
+        ("breaks", 1, "a module cannot use async with each.app_context()", "asyncio.run()"),
     ),
     "a class body": (
         "class Page:\n    text = helper('a')\n",
@@ -131,9 +136,11 @@ def test_called_from_a_view(tmp_path: Path) -> None:
 
 
 def test_a_module_that_needs_a_context(tmp_path: Path) -> None:
-    """The call cannot be run alone: it needs the context."""
-    both = findings(tmp_path, "with app.app_context():\n    page = helper('a')\n")
-    assert [(each.kind, each.line) for each in both] == [("breaks", FIRST), ("breaks", FIRST + 1)]
+    """The call cannot be run alone: it needs the context, which is no function in a loop."""
+    text = "for each in [1]:\n    with app.app_context():\n        page = helper('a')\n"
+    both = findings(tmp_path, text)
+    lines = [(each.kind, each.line) for each in both]
+    assert lines == [("breaks", FIRST + 1), ("breaks", FIRST + 2)]
     assert "asyncio.run(" not in (tmp_path / "app.py").read_text()
 
 
@@ -299,3 +306,20 @@ def test_same_name_in_tests(tmp_path: Path) -> None:
     }
     found = make_plan(written(tmp_path, files)).findings
     assert [("app.py", 11)] == [(each.file, each.line) for each in found]
+
+
+def test_classes_of_one_name(tmp_path: Path) -> None:
+    """A class that replaces its base class, which has the same name."""
+    text = """
+    class Page:
+        def text(self):
+            return helper("a")
+
+
+    class Page(Page):
+        def more(self):
+            return self.text() + self.missing()
+    """
+    assert not findings(tmp_path, textwrap.dedent(text))
+    plan = make_plan(tmp_path)
+    assert "Page.more" in {made.name for made in plan.made_async}

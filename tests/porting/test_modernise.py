@@ -242,8 +242,10 @@ PAIRS = {
     ),
     "tables of an application": (
         "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\ndef f(app):\n"
+        "    db.Column(db.Binary)\n"
         "    db.create_all(app=app)  # tables\n    return app\n",
         "from flask_sqlalchemy import SQLAlchemy\nimport flask\n\n\ndef f(app):\n"
+        "    db.Column(db.LargeBinary)\n"
         "    with app.app_context():\n        db.create_all()  # tables\n    return app\n",
     ),
     "schemas of marshmallow": (
@@ -270,6 +272,17 @@ PAIRS = {
         "    def get_id(self):\n        return ''\n\n    @property\n    def is_active(self):\n"
         "        return True\n\n\n"
         "def f():\n    return current_user.is_authenticated and not current_user.is_active\n",
+    ),
+    "identities of version 3": (
+        "from flask_jwt_extended import JWTManager, jwt_required\n\n"
+        "app.config['SECRET_KEY'] = 'b'\n\n\n"
+        "@manager.user_loader_callback_loader\ndef load(identity):\n    return find(identity)\n\n\n"
+        "@jwt_required\ndef f():\n    return create_access_token(1)\n",
+        "from flask_jwt_extended import JWTManager, jwt_required\n\n"
+        "app.config['SECRET_KEY'] = 'b'\napp.config['JWT_IDENTITY_CLAIM'] = \"identity\"\n\n\n"
+        "@manager.user_lookup_loader\ndef load(jwt_header, jwt_data):\n"
+        '    identity = jwt_data["identity"]\n    return find(identity)\n\n\n'
+        "@jwt_required()\ndef f():\n    return create_access_token(1)\n",
     ),
     "identities of tokens": (
         "from flask_jwt_extended import create_access_token\n\n\nclass Config:\n"

@@ -1090,9 +1090,29 @@ IMPORTS = {
         "from quartpatterns.subclassing.names import Flask, render_template\nimport asyncio\n\n"
         "app = Flask(__name__)\n\n\n"
         "async def make(name):\n    return await render_template(name)\n\n\n"
-        "page = asyncio.run(make('a.html')).upper()\nwith app.app_context():\n"
-        "    other = make('b.html')\n\n"
+        "page = asyncio.run(make('a.html')).upper()\n"
+        "async def run_in_context():\n    global other\n    async with app.app_context():\n"
+        "        other = await make('b.html')\n\nasyncio.run(run_in_context())\n\n"
         "if __name__ == '__main__':\n    print(asyncio.run(make('c.html')))\n",
+    ),
+    "contexts that a module enters": (
+        "from flask import Flask\n\napp = Flask(__name__)\nrun_in_context = 1\n"
+        "if run_in_context:\n    with app.app_context() as ctx, open('a') as file:\n"
+        '        # all\n        text = """\n  text\n"""\n        import os.path, json as j\n'
+        "        a, (b.c, d[0]) = 1, (2, 3)\n\n        for number in text:\n"
+        "            print(number)  # each\n    # done\n"
+        "for app in [app]:\n    with app.app_context():\n        pass\n",
+        "from quartpatterns.subclassing.names import Flask\nimport asyncio\n\n"
+        "app = Flask(__name__)\nrun_in_context = 1\n"
+        "if run_in_context:\n    async def run_in_context_2():\n"
+        "        global a, ctx, file, j, number, os, text\n"
+        "        async with app.app_context() as ctx:\n            with open('a') as file:\n"
+        '                # all\n                text = """\n  text\n"""\n'
+        "                import os.path, json as j\n"
+        "                a, (b.c, d[0]) = 1, (2, 3)\n\n                for number in text:\n"
+        "                    print(number)  # each\n\n    asyncio.run(run_in_context_2())\n"
+        "    # done\n"
+        "for app in [app]:\n    with app.app_context():\n        pass\n",
     ),
     "a module": (
         "import flask\n\napp = flask.Flask(__name__)\n",

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from quartpatterns.sqlalchemy import LazySQLAlchemy, wait_in_greenlet
 from quartpatterns.subclassing import FaithfulQuart
 from quartpatterns.subclassing.greenlets import in_greenlet, runs_in_greenlet
+from quartpatterns.tasks import Tasks
+from quartpatterns.tasks.testing import eager_tasks
 
 db: Any = LazySQLAlchemy()
 
@@ -144,3 +146,17 @@ def test_options() -> None:
     """The options of sessions override those of this class."""
     lazy: Any = LazySQLAlchemy(session_options={"expire_on_commit": False})
     assert lazy._session_options["expire_on_commit"] is False
+
+
+async def test_tasks(app: FaithfulQuart) -> None:
+    """A task of ``quartpatterns.tasks`` loads as a view does."""
+    tasks = Tasks(app)
+
+    @tasks.task
+    async def count() -> int:
+        owner = await Owner.query.first()
+        return len(owner.tools)
+
+    with eager_tasks(app):
+        async with app.app_context():
+            assert await (await count.delay()).wait() == 2

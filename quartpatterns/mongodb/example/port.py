@@ -10,7 +10,16 @@ from beanie import Indexed
 from beanie.operators import GTE, Eq, In
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
-from quart import Blueprint, ResponseReturnValue, abort, json, redirect, render_template, url_for
+from quart import (
+    Blueprint,
+    Response,
+    ResponseReturnValue,
+    abort,
+    json,
+    redirect,
+    render_template,
+    url_for,
+)
 from quart_schema import (
     DataSource,
     Info,
@@ -22,7 +31,6 @@ from quart_schema import (
     validate_response,
 )
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartpatterns.ajax import swagger_ui
 from quartpatterns.errorpages import handle_invalid_request
@@ -327,11 +335,9 @@ async def find_user(name: str) -> Any:
     return StoredUser(id=str(user["_id"]), name=user["name"], email=user["email"])
 
 
-async def problem(error: HTTPException) -> WerkzeugResponse:
-    response = WerkzeugResponse.force_type(error.get_response())
-    response.data = json.dumps(
-        {"title": error.name, "status": error.code, "detail": error.description}
-    )
+async def problem(error: HTTPException) -> Response:
+    answer = {"title": error.name, "status": error.code, "detail": error.description}
+    response = Response(json.dumps(answer), error.code, dict(error.get_headers()))
     response.content_type = "application/problem+json"
     return response
 

@@ -30,12 +30,14 @@ class OldFile:
         edits: Its changes.
         findings: Its places for a person.
         names: The names that it imports, and the full names that they stand for.
+        outdated: The packages of which it uses names that have successors.
     """
 
     file: PythonFile
     edits: Edits
     findings: list[PortFinding] = field(default_factory=list[PortFinding])
     names: dict[str, str] = field(default_factory=dict[str, str])
+    outdated: set[str] = field(default_factory=set[str])
 
     def report(self, node: cst.CSTNode, why: str, remedy: str, kind: str = "breaks") -> None:
         """Note a place for a person."""

@@ -14,6 +14,9 @@ __all__ = ["modernise_databases"]
 
 PAGINATE = ("page", "per_page", "error_out", "max_per_page")  # as in Flask-SQLAlchemy 2
 FOR_ALL_TABLES = ("create_all", "drop_all", "reflect")
+# Names of SQLAlchemy that the object of the extension had, too.
+NAMES = {"Binary": "LargeBinary", "eagerload": "joinedload", "relation": "relationship"}
+DATABASE = re.compile(r"(^|[._])(db|database)$")
 ENGINE = re.compile(r"(^|[._])engine$")
 SESSION = re.compile(r"(^|[._])session$")
 IN_A_CONNECTION = "write 'with engine.begin() as connection: connection.execute(text(...))'"
@@ -32,6 +35,10 @@ def modernise_databases(old: OldFile, project: OldProject) -> None:
             if extension:
                 _call_of_extension(old, node)
             _call(old, node)
+        elif isinstance(node, cst.Attribute):
+            name = node.attr.value
+            if extension and name in NAMES and DATABASE.search(old.file.source(node.value)):
+                old.edits.replace(node.attr, NAMES[name])
         elif isinstance(node, cst.SimpleString):
             if str(node.evaluated_value).startswith("postgres://"):
                 _dialect(old, node)

@@ -11,7 +11,7 @@ import libcst as cst
 from quartpatterns.porting.modernising.context import OldFile
 from quartpatterns.porting.text_edits import indentation
 
-__all__ = ["modernise_loaders"]
+__all__ = ["LOADERS", "modernise_loaders"]
 
 LOADERS = {
     "user_claims_loader": "additional_claims_loader",
@@ -32,11 +32,15 @@ ERRORS = (
     "revoked_token_loader",
 )
 ARGUMENTS = ("jwt_header", "jwt_data")
-IDENTITY_CLAIM = "sub"  # the value of JWT_IDENTITY_CLAIM in version 4
 
 
-def modernise_loaders(old: OldFile) -> None:
-    """Write the new names of loaders, and let their functions take the new arguments."""
+def modernise_loaders(old: OldFile, claim: str) -> None:
+    """Write the new names of loaders, and let their functions take the new arguments.
+
+    Arguments:
+        old: A file.
+        claim: The claim with the identity.
+    """
     functions = {
         node.name.value: node for node in old.file.spans if isinstance(node, cst.FunctionDef)
     }
@@ -52,23 +56,27 @@ def modernise_loaders(old: OldFile) -> None:
         if isinstance(parent, cst.Decorator):
             decorated = old.file.parents[parent]
             if isinstance(decorated, cst.FunctionDef):
-                _add_parameters(old, name, decorated)
+                _add_parameters(old, name, decorated, claim)
         elif isinstance(parent, cst.Call) and parent.func is node and len(parent.args) == 1:
             value = parent.args[0].value
             function = functions.get(value.value) if isinstance(value, cst.Name) else None
             if name in ERRORS and name not in LOADERS and function is None:
                 _report(old, node, name)  # It may have the new arguments.
             elif name in LOADERS or (function and len(function.params.params) < len(ARGUMENTS)):
-                _wrap(old, name, value, function)
+                _wrap(old, name, value, function, claim)
 
 
 def _wrap(
-    old: OldFile, name: str, value: cst.BaseExpression, function: cst.FunctionDef | None
+    old: OldFile,
+    name: str,
+    value: cst.BaseExpression,
+    function: cst.FunctionDef | None,
+    claim: str,
 ) -> None:
     """Write ``loader(lambda jwt_header, jwt_data: function(jwt_data))``."""
     given = ""
     if name in IDENTITY:
-        given = f'jwt_data["{IDENTITY_CLAIM}"]'
+        given = f'jwt_data["{claim}"]'
     elif name in CLAIMS or name in DATA:
         given = "" if function and not function.params.params else "jwt_data"
     elif name not in ERRORS:
@@ -78,7 +86,7 @@ def _wrap(
     old.edits.replace(value, f"lambda {', '.join(ARGUMENTS)}: {text}({given})")
 
 
-def _add_parameters(old: OldFile, name: str, function: cst.FunctionDef) -> None:
+def _add_parameters(old: OldFile, name: str, function: cst.FunctionDef, claim: str) -> None:
     """Let a decorated function take the header and the data of the token."""
     parameters = function.params.params
     if len(parameters) >= len(ARGUMENTS) or function.params.star_kwarg:
@@ -93,7 +101,7 @@ def _add_parameters(old: OldFile, name: str, function: cst.FunctionDef) -> None:
             if function.get_docstring() is not None and len(statements) > 1:
                 del statements[0]
             indent = indentation(statements[0], file)
-            line = f'{parameters[0].name.value} = jwt_data["{IDENTITY_CLAIM}"]'
+            line = f'{parameters[0].name.value} = jwt_data["{claim}"]'
             start = file.spans[statements[0]][0]
             old.edits.insert(start, f"{line}{file.tree.default_newline}{indent}")
         else:

@@ -68,6 +68,7 @@ class _Names:
             if rule.report:
                 self.old.report(alias, f"{module} has no {name} any more", rule.report)
             elif rule.replace:
+                self.old.outdated.add(full.partition(".")[0])
                 moved.append(alias)
                 new_module, _, new_name = rule.replace.rpartition(".")
                 if rule.unwrap or rule.method or rule.arguments:
@@ -125,6 +126,7 @@ class _Names:
             decorates = bool(given) and self.file.source(given[0]) not in CONSTANTS
             if not decorates and not rule.replace:
                 return
+        self.old.outdated.add(self.old.full_name(node).partition(".")[0])
         self.edits.replace(node, f"{new}{rule.arguments}")
 
     def _in_import(self, node: cst.CSTNode) -> bool:

@@ -6,7 +6,7 @@ import libcst as cst
 
 from quartpatterns.porting.modernising.context import OldFile, OldProject
 from quartpatterns.porting.project import PythonFile
-from quartpatterns.porting.settings import name_of_setting
+from quartpatterns.porting.settings import is_declared, name_of_setting
 
 __all__ = ["modernise_settings"]
 
@@ -25,7 +25,7 @@ def modernise_settings(old: OldFile, project: OldProject) -> None:
                 if new is not None and setting in _names_of(node, old.file):
                     old.edits.replace(node, f"{node.quote}{new}{node.quote}")
         name = name_of_setting(node, old.file)
-        if name in project.rules.old_settings:
+        if name in project.rules.old_settings and not is_declared(name, project.rules):
             remedy = project.rules.old_settings[name]
             old.report(node, f"nothing reads {name} any more", remedy, "differs")
 
