@@ -14,13 +14,12 @@ from quart import (
     Quart,
     Request,
     after_this_request,
-    current_app,
-    has_app_context,
     has_request_context,
     request,
 )
 from quart.typing import ResponseTypes
 
+from quartpatterns._shared.loop_bound import current_context
 from quartpatterns._shared.visitors import LANGUAGE
 
 __all__ = [
@@ -73,14 +72,19 @@ def add_language_source(app: Quart, source: LanguageSource) -> None:
         sources.append(source)
 
 
+def _extensions() -> dict[str, Any]:
+    """Return the extensions of the current application."""
+    # Not current_app.extensions: a form asks for the language several times.
+    context = current_context()
+    return {} if context is None else context.app.extensions
+
+
 def url_language() -> str | None:
     """Return the language in the URL of the current request or websocket, or ``None``.
 
     In a background task it is that of the request that has started the task.
     """
-    if not has_app_context():
-        return None
-    for source in current_app.extensions.get(EXTENSION_KEY, ()):
+    for source in _extensions().get(EXTENSION_KEY, ()):
         if (language := cast("LanguageSource", source).url_language) is not None:
             return language
     return None
@@ -88,21 +92,19 @@ def url_language() -> str | None:
 
 def text_language() -> str | None:
     """Return the language of the application's message catalogs, else that of the URL."""
-    if not has_app_context():
-        return None
-    catalogs: Any = current_app.extensions.get(TEXTS_KEY)
+    catalogs: Any = _extensions().get(TEXTS_KEY)
     return cast("str | None", catalogs.language) if catalogs is not None else url_language()
 
 
 def language_globals() -> Collection[str]:
     """Return the attributes of ``g`` with the language, and the name that stands for any other."""
-    sources = current_app.extensions.get(EXTENSION_KEY, ()) if has_app_context() else ()
+    sources = _extensions().get(EXTENSION_KEY, ())
     return {LANGUAGE, *(cast("LanguageSource", source).name for source in sources)}
 
 
 def current_languages() -> Collection[str | None]:
     """Return the languages of texts and of the URLs that ``url_for`` builds."""
-    sources = current_app.extensions.get(EXTENSION_KEY, ()) if has_app_context() else ()
+    sources = _extensions().get(EXTENSION_KEY, ())
     return {text_language(), *(cast("LanguageSource", source).current for source in sources)}
 
 

@@ -192,7 +192,7 @@ class SettingsReader:
         """
         value: Any = self.value(key)
         if issubclass(_type(value), _LISTS) and all([isinstance(item, str) for item in value]):
-            return tuple(value if isinstance(value, _SEQUENCES) else sorted(value))
+            return tuple(value if issubclass(_type(value), _SEQUENCES) else sorted(value))
         raise invalid_setting(key, "a list or tuple of strings", value)
 
     def mapping(self, key: str, *, secret: bool = False) -> dict[str, Any]:

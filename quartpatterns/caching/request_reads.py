@@ -6,6 +6,7 @@ from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
+from operator import is_
 from typing import Any
 from weakref import ref as weak_reference
 
@@ -230,11 +231,10 @@ class _LoadingIntoGlobals:
         self._tokens = current_reader.set(self._reader), loaded_globals.set(())
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        elsewhere = kind is not None or self._has_set_elsewhere()
         current_reader.reset(self._tokens[0])
         loaded_globals.reset(self._tokens[1])
         names = self._reader.names
-        if elsewhere:
+        if kind is not None or self._has_set_elsewhere():
             for name in names:
                 self._reads.names.add(name)
             return
@@ -256,16 +256,16 @@ class _LoadingIntoGlobals:
     def _has_set_elsewhere(self) -> bool:
         """Return whether an attribute of the request or a context variable was set."""
         now, before = attributes(self._request), self._attributes
-        changed = [name for name in now if now[name] is not before.get(name, self)]
-        changed += before.keys() - now.keys()
-        if changed and not usual_attributes(kind_of(self._request)).issuperset(changed):
-            return True
+        if [*now] != [*before] or not all(map(is_, now.values(), before.values())):
+            changed = [name for name in now if now[name] is not before.get(name, self)]
+            changed += before.keys() - now.keys()
+            if not usual_attributes(kind_of(self._request)).issuperset(changed):
+                return True
         context = self._context
-        return any(
-            is_unknown(variable, context, value)
-            for variable, value in copy_context().items()
-            if context.get(variable, self) is not value
-        )
+        for variable, value in copy_context().items():
+            if context.get(variable, self) is not value and is_unknown(variable, context, value):
+                return True
+        return False
 
 
 @lru_cache(maxsize=1024)

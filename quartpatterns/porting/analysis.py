@@ -306,7 +306,7 @@ class Analysis:
         place = self.place(node, file)
         if isinstance(place, cst.FunctionDef):
             if info := self.functions.get(place):
-                self.make_async(info, f"{reason} on line {file.line(node)}")
+                self.make_async(info, f"{reason} on line {file.line(node)}", node)
             return
         if isinstance(place, cst.With):
             return
@@ -437,25 +437,32 @@ class Analysis:
             or (isinstance(place, cst.FunctionDef) and is_synchronous(place, file))
         )
 
-    def make_async(self, info: FunctionInfo, reason: str) -> None:
-        """Make a function asynchronous, and everything that calls it."""
+    def make_async(self, info: FunctionInfo, reason: str, place: cst.CSTNode | None = None) -> None:
+        """Make a function asynchronous, and everything that calls it.
+
+        Arguments:
+            info: The function.
+            reason: Why.
+            place: What needs it, in the body of the function. It is reported if that is impossible.
+        """
         if info.asynchronous:
             return
+        place = place or info.node
         if info.owner and is_synchronous(info.node, info.file):
             why = f"{info.name}() cannot be asynchronous, and needs {reason}"
             remedy = (
                 "move what is awaited into a method with another name, and await that where the"
                 " object is used"
             )
-            problem = Problem("breaks", info.file, info.node, why, remedy)
+            problem = Problem("breaks", info.file, place, why, remedy)
             found = self.waiting if reason.startswith("await ") else self.problems
-            found.setdefault((info.node, why), problem)
+            found.setdefault((place, why), problem)
             return
         if "task" in info.kinds:
             self.problem(
                 "breaks",
                 info.file,
-                info.node,
+                place,
                 f"Celery does not await {info.name}(), which needs {reason}",
                 "write the task with quartpatterns.tasks",
             )

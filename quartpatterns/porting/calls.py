@@ -117,7 +117,10 @@ class Calls:
         if isinstance(node.func, cst.Attribute) and node.func.attr.value == "init_app":
             self.result.extensions.pop(node, None)
             if not functions and arguments:
-                self.result.extensions[node] = (scope.file, "")
+                owners = self.evaluator.evaluate(node.func.value, scope)
+                packages = {each.type for each in owners if isinstance(each, Instance)}
+                names = sorted(each.partition(".")[0] for each in packages if isinstance(each, str))
+                self.result.extensions[node] = (scope.file, names[0] if names else "")
         if not functions:
             if isinstance(node.func, cst.Attribute) and node.func.attr.value in LOOKUPS:
                 owners = self.evaluator.evaluate(node.func.value, scope)

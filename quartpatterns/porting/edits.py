@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import pairwise
 
 import libcst as cst
@@ -124,7 +125,7 @@ class _Writer:
             if isinstance(node, cst.With) and self._is_async_with(node, file):
                 self._with(node, edits)
                 if node in self.analysis.wrapped:
-                    write_function(node, edits, self._unit(node, file), self._strings(file))
+                    write_function(node, edits, self._unit(node, file))
                     wanted["asyncio"] = "import asyncio"
             elif isinstance(node, cst.AugAssign) and node in self.analysis.augmented:
                 if self.analysis.can_await(node, file):
@@ -416,20 +417,22 @@ class _Writer:
         info = self.analysis.classes.get(node)
         if info is None or not self._has_asynchronous_tests(info):
             return
-        for base in node.bases:
-            if _full_name(base.value, edits.file) != "unittest.TestCase":
+        # The methods may call those of the base class: unittest.TestCase.setUp(self)
+        for base in (*(each.value for each in node.bases), *_owners(node.body)):
+            if _full_name(base, edits.file) != "unittest.TestCase":
                 continue
-            if isinstance(base.value, cst.Attribute):
-                edits.replace(base.value.attr, "IsolatedAsyncioTestCase")
+            if isinstance(base, cst.Attribute):
+                edits.replace(base.attr, "IsolatedAsyncioTestCase")
             else:
-                edits.replace(base.value, "IsolatedAsyncioTestCase")
+                edits.replace(base, "IsolatedAsyncioTestCase")
                 wanted["TestCase"] = "from unittest import IsolatedAsyncioTestCase"
 
     def _has_asynchronous_tests(self, info: ClassInfo) -> bool:
         """Return whether the class or one that inherits from it has asynchronous methods."""
-        return any(method.is_new for method in info.methods.values()) or any(
-            map(self._has_asynchronous_tests, info.subclasses)
-        )
+        family = [info]
+        for each in family:
+            family += [subclass for subclass in each.subclasses if subclass not in family]
+        return any(method.is_new for each in family for method in each.methods.values())
 
     def _import_from(self, node: cst.ImportFrom, edits: Edits) -> None:
         if node.module is None or node.relative:
@@ -545,6 +548,16 @@ def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
     if node.lpar and node.rpar:
         return file.spans[node.lpar[0]][0], file.spans[node.rpar[-1]][1]
     return file.spans[node]
+
+
+def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
+    """Yield what has the attributes that *node* uses."""
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, cst.Attribute):
+            yield each.value
+        pending += each.children
 
 
 def _full_name(node: cst.CSTNode, file: PythonFile) -> str:

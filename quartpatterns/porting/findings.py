@@ -23,6 +23,12 @@ __all__ = ["blocking", "find_problems", "finding"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+# Extensions that use no context of the application when they are initialised.
+NO_CONTEXT = frozenset(
+    {"flask_babel", "flask_bcrypt", "flask_bootstrap", "flask_caching", "flask_cors"}
+    | {"flask_httpauth", "flask_jwt_extended", "flask_limiter", "flask_login", "flask_mail"}
+    | {"flask_marshmallow", "flask_migrate", "flask_moment", "flask_sqlalchemy", "flask_wtf"}
+)
 MEMORY = ("sqlite://", "sqlite:///:memory:")
 # Methods of collections and strings, which have too many namesakes.
 OF_COLLECTIONS = {*dir(dict), *dir(list), *dir(set), *dir(str)}
@@ -162,6 +168,12 @@ def blocking(
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:
     for call, (file, package) in analysis.extensions.items():
+        info = analysis.enclosing(call, file)
+        if info is not None and info.is_new and package not in NO_CONTEXT and not file.is_test:
+            why = "it runs on the event loop now, and fails if it uses 'with app.app_context()'"
+            function = file.source(call.func)
+            remedy = f"if it does, write 'await asyncio.to_thread({function}, ...)'"
+            yield finding("differs", file, call, why, remedy)
         if package and package not in rules.bridged and not package.startswith("flask_"):
             yield finding("differs", file, call, f"no rule knows {package}", UNKNOWN)
     for file in analysis.project.files:

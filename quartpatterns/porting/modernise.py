@@ -16,7 +16,9 @@ from quartpatterns.porting.modernising.locale_selectors import pass_selectors
 from quartpatterns.porting.modernising.logins import modernise_logins
 from quartpatterns.porting.modernising.names import modernise_names
 from quartpatterns.porting.modernising.schemas import modernise_schemas
+from quartpatterns.porting.modernising.scripts import modernise_scripts
 from quartpatterns.porting.modernising.settings import modernise_settings
+from quartpatterns.porting.modernising.tokens import modernise_tokens
 from quartpatterns.porting.project import SourceProject
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
@@ -28,7 +30,7 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
     """Return the new text of each file that changes, and the places for a person."""
     modern = OldProject.of(project, rules)
     edits = {old.file: old.edits for old in modern.files}
-    findings = [*modernise_logins(modern)]
+    findings: list[PortFinding] = []
     for old in modern.files:
         modernise_names(old, modern)
         modernise_applications(old, rules)
@@ -40,6 +42,8 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
         claim = keep_identities(modern)
         for old in modern.files:
             modernise_loaders(old, claim)
+    modernise_scripts(modern)
+    modernise_tokens(modern)
     if "flask_babel" in modern.packages:
         for file, node, keyword in pass_selectors(project, edits):
             why = (
@@ -50,7 +54,7 @@ def modernise(project: SourceProject, rules: Rules) -> tuple[dict[str, bytes], l
             )
     if "flask_sqlalchemy" in modern.packages:
         add_to_sessions(project, edits)
-    texts: dict[str, bytes] = {}
+    texts = modernise_logins(modern)
     for old in modern.files:
         findings += old.findings
         if old.edits.changes:

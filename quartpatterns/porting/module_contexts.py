@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from quartpatterns.porting.project import PythonFile, dotted_name
-from quartpatterns.porting.text_edits import Edits, indentation
+from quartpatterns.porting.text_edits import Edits, indent_lines, indentation
 
 __all__ = ["can_be_function", "write_function"]
 
@@ -34,14 +34,13 @@ def can_be_function(node: cst.With, file: PythonFile) -> bool:
     return not any(isinstance(each, OUTSIDE) for each in _inside(node))
 
 
-def write_function(node: cst.With, edits: Edits, unit: str, strings: list[tuple[int, int]]) -> None:
+def write_function(node: cst.With, edits: Edits, unit: str) -> None:
     """Write the statement into a function, and run that.
 
     Arguments:
         node: The statement.
         edits: The changes of the file.
         unit: How far to indent it.
-        strings: Where strings of several lines begin and end: their lines stay.
     """
     file = edits.file
     newline = file.tree.default_newline
@@ -53,13 +52,7 @@ def write_function(node: cst.With, edits: Edits, unit: str, strings: list[tuple[
     if bound := sorted(set(_bound(node))):
         head += f"global {', '.join(bound)}{newline}{indent}{unit}"
     edits.insert(start, head)
-    position = file.text.find(b"\n", start) + 1
-    while 0 < position < end:
-        following = file.text.find(b"\n", position) + 1 or len(file.text)
-        inside = any(begin < position < stop for begin, stop in strings)
-        if file.text[position:following].strip() and not inside:
-            edits.insert(position, unit)
-        position = following
+    indent_lines(edits, start, end, unit)
     edits.insert_last(end, f"{newline}{newline}{indent}asyncio.run({name}())")
 
 

@@ -76,6 +76,8 @@ def make_plan(
         for each in project.unreadable
     ]
     changes, new = modernise(project, known)
+    templates = [name for name in changes if not name.endswith(".py")]
+    before |= {name: (folder / name).read_bytes() for name in templates}
     modernised = _changes(changes, before)
     texts |= changes
     findings += new

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["PATCHES", "Replacement", "Replacing", "edit_replacement"]
 
 PATCHES = {
+    "mock.mock.patch": False,
+    "mock.mock.patch.object": True,
     "mock.patch": False,
     "mock.patch.object": True,
     "unittest.mock.patch": False,

@@ -14,6 +14,7 @@ __all__ = [
     "add_imports",
     "end_of_line",
     "first_statement",
+    "indent_lines",
     "indentation",
     "move_names",
     "remove_items",
@@ -180,6 +181,24 @@ def indentation(node: cst.CSTNode, file: PythonFile) -> str:
     """Return what is before a statement on its line."""
     start = file.spans[node][0]
     return file.text[file.text.rfind(b"\n", 0, start) + 1 : start].decode()
+
+
+def indent_lines(edits: Edits, start: int, end: int, unit: str) -> None:
+    """Indent the lines that begin between two positions, except those inside of strings."""
+    file = edits.file
+    strings = [
+        span
+        for node, span in file.spans.items()
+        if isinstance(node, cst.SimpleString | cst.FormattedString)
+        and b"\n" in file.text[span[0] : span[1]]
+    ]
+    position = file.text.find(b"\n", start) + 1
+    while 0 < position < end:
+        following = file.text.find(b"\n", position) + 1 or len(file.text)
+        inside = any(begin < position < stop for begin, stop in strings)
+        if file.text[position:following].strip() and not inside:
+            edits.insert(position, unit)
+        position = following
 
 
 def separator(node: cst.CSTNode, file: PythonFile) -> str:

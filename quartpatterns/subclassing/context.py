@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from contextvars import Token
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blinker import Signal
 from flask.sansio.blueprints import Blueprint
@@ -157,8 +157,9 @@ class FaithfulRequestContext(_FaithfulContext, RequestContext):
     ``push`` and ``pop`` do what Quart's do, in one coroutine each instead of in eight.
     """
 
-    # Each access to the proxy of the request needs it. Quart's property takes two calls.
-    request: Any = property(attrgetter("request_websocket"), doc="The request.")  # pyright: ignore[reportIncompatibleMethodOverride]
+    if not TYPE_CHECKING:
+        # Each access to the proxy of the request reads it. Quart's property takes two calls.
+        request = property(attrgetter("request_websocket"), doc="The request.")
 
     app_context: AppContext | None = None
     """The application context, once this context has been pushed."""

@@ -45,8 +45,11 @@ OnClose = Callable[[], Any]
 ORDINARY = frozenset({"Cache-Control", "Content-Length", "Content-Type", "Set-Cookie", "Vary"})
 # Types of bodies for which FaithfulResponse makes the headers without Quart's __init__.
 USUAL_TYPES = frozenset({str, bytes, AsyncGeneratorType, GeneratorType})
-# A union would be created at each call.
-BODY_TYPES = (str, bytes, bytearray, Iterator, AsyncIterator)
+# Unions would be created at each call.
+DATA_TYPES = (str, bytes, bytearray)
+ITERATOR_TYPES = (Iterator, AsyncIterator)
+# No iterators. The test whether an object is an iterator takes as long as a third of its JSON.
+OTHER_TYPES = (dict, list, HTTPException, Response, WerkzeugResponse)
 
 
 class FaithfulIterableBody(IterableBody):
@@ -375,8 +378,9 @@ class ReturnValues(Quart):
         value, status, headers = (
             _unpack(result) if isinstance(result, tuple) else (result, None, None)
         )
-        # For the usual objects, the test for iterators would take a measurable time.
-        if type(value) not in (dict, self.response_class) and isinstance(value, BODY_TYPES):
+        if isinstance(value, DATA_TYPES) or (
+            not isinstance(value, OTHER_TYPES) and isinstance(value, ITERATOR_TYPES)
+        ):
             # The class sets the headers itself: several of one name stay several.
             cls: Any = self.response_class
             made: ResponseTypes = cls(value, status, headers)

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from quart import (
-    current_app,
-    has_app_context,
     has_request_context,
     has_websocket_context,
     request,
@@ -18,6 +16,7 @@ from quart import (
 from wtforms.i18n import messages_path
 
 from quartpatterns._shared.languages import text_language
+from quartpatterns._shared.loop_bound import current_context
 from quartpatterns._shared.threads import run_sync
 from quartpatterns.wtforms.settings import settings
 
@@ -84,7 +83,8 @@ def _text_locale() -> str | None:
 
 def _babel_locale() -> str | None:
     """Return the locale of the current request from quart-babel or Flask-Babel."""
-    babel = current_app.extensions.get("babel") if has_app_context() else None
+    context = current_context()
+    babel = None if context is None else context.app.extensions.get("babel")
     if babel is None or not (has_request_context() or has_websocket_context()):
         return None
     if not settings().boolean("WTF_I18N_ENABLED"):

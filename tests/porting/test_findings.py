@@ -62,7 +62,7 @@ CASES = {
     ),
     "a special method": (
         "class Page:\n    def __str__(self):\n        return helper('a')\n",
-        ("breaks", 1, "__str__() cannot be asynchronous", "another name"),
+        ("breaks", 2, "__str__() cannot be asynchronous", "another name"),
     ),
     "a generator with yield from": (
         "def parts():\n    yield from [helper('a')]\n",
@@ -323,3 +323,25 @@ def test_classes_of_one_name(tmp_path: Path) -> None:
     assert not findings(tmp_path, textwrap.dedent(text))
     plan = make_plan(tmp_path)
     assert "Page.more" in {made.name for made in plan.made_async}
+
+
+def test_extension_that_an_asynchronous_factory_initialises(tmp_path: Path) -> None:
+    """It may use a context of the application, which cannot be entered with ``with`` there."""
+    text = """
+    import flask_session
+    from flask_login import LoginManager
+
+    manager = LoginManager()
+
+
+    def create_app():
+        app = Flask(__name__)
+        manager.init_app(app)
+        flask_session.Session(app)
+        with app.app_context():
+            pass
+        return app
+    """
+    [found] = findings(tmp_path, textwrap.dedent(text))
+    assert (found.kind, found.code) == ("differs", "flask_session.Session(app)")
+    assert "asyncio.to_thread(flask_session.Session, ...)" in found.remedy

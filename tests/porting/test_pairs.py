@@ -1082,6 +1082,18 @@ IMPORTS = {
         "class Pages(Base):\n    async def test_page(self):\n"
         "        await app.test_client().get('/')\n",
     ),
+    "test cases that name their base class": (
+        "import unittest\nfrom flask import Flask\n\napp = Flask(__name__)\n\n\n"
+        "class Base(unittest.TestCase):\n    def __init__(self, name='runTest'):\n"
+        "        unittest.TestCase.__init__(self, name)\n\n\n"
+        "class Pages(Base):\n    def test_page(self):\n        app.test_client().get('/')\n",
+        "import unittest\nfrom quartpatterns.subclassing.names import Flask\n\n"
+        "app = Flask(__name__)\n\n\n"
+        "class Base(unittest.IsolatedAsyncioTestCase):\n    def __init__(self, name='runTest'):\n"
+        "        unittest.IsolatedAsyncioTestCase.__init__(self, name)\n\n\n"
+        "class Pages(Base):\n    async def test_page(self):\n"
+        "        await app.test_client().get('/')\n",
+    ),
     "what a module runs": (
         "from flask import Flask, render_template\n\napp = Flask(__name__)\n\n\n"
         "def make(name):\n    return render_template(name)\n\n\n"

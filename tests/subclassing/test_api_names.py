@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -84,3 +86,16 @@ async def test_names_that_are_provided() -> None:
         assert isinstance(redirect("/a", 301), app.response_class)
         assert names_json.dumps(obj={"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
         assert names_json.loads(s=b'{"a": 2}') == {"a": 2}
+
+
+def test_modules_that_are_attributes() -> None:
+    """``import flask`` makes ``flask.wrappers.Request`` and ``flask.json.provider`` available."""
+    code = """
+from quartpatterns.subclassing import names as flask
+assert flask.wrappers.Request is flask.Request and flask.app.Flask is flask.Flask
+assert flask.cli.with_appcontext and flask.views.MethodView and hasattr(flask.globals, "request")
+assert flask.json.provider.DefaultJSONProvider and flask.json.tag.TaggedJSONSerializer
+assert flask.logging.default_handler and flask.typing.ResponseReturnValue
+assert not hasattr(flask, "unknown")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

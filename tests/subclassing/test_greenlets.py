@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from quartpatterns._shared.greenlet_views import greenlet_functions
 from quartpatterns.sqlalchemy import Model, SQLAlchemy
 from quartpatterns.streaming import stream_template_string, stream_with_context
-from quartpatterns.subclassing import FaithfulQuart
+from quartpatterns.subclassing import FaithfulQuart, async_to_sync, bridge_flask
 from tests.serving import eventually
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -308,3 +309,20 @@ async def test_sqlalchemy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlalchemy.util", None)
     with pytest.raises(ImportError, match="sqlalchemy"):
         await app.test_client().get("/")
+
+
+async def test_below_a_decorator_of_an_extension(app: FaithfulQuart) -> None:
+    """An asynchronous view that synchronous code calls in a thread."""
+    bridge_flask(app)
+
+    def decorator(function: Callable[[], str]) -> Callable[[], str]:
+        return wraps(function)(lambda: function().upper())
+
+    @app.get("/decorated")
+    @decorator
+    @async_to_sync
+    async def decorated() -> str:
+        return await titles()
+
+    response = await app.test_client().get("/decorated")
+    assert await response.get_data(as_text=True) == "ONE,TWO"

@@ -16,7 +16,7 @@ import libcst as cst
 from quartpatterns.porting.project import PythonFile, SourceProject, dotted_name
 from quartpatterns.porting.text_edits import Edits, end_of_line
 
-__all__ = ["add_to_sessions"]
+__all__ = ["add_to_sessions", "requirements"]
 
 REQUIREMENTS = ("requirements*.txt", "requirements/*.txt", "Pipfile", "pyproject.toml", "setup.*")
 OLD = re.compile(r"(?im)^\W*(flask[-_]sqlalchemy\W+[012]|sqlalchemy\W+[01])\.")
@@ -25,7 +25,7 @@ SESSION = re.compile(r"\b([\w.]*session)\.(?:add|add_all|commit|delete)\(")
 
 def add_to_sessions(project: SourceProject, edits: Mapping[PythonFile, Edits]) -> None:
     """Add what is created with a relationship, if the project requires an old SQLAlchemy."""
-    if not any(map(_is_old, _requirements(project.folder))):
+    if not any(map(_is_old, requirements(project.folder))):
         return
     relationships = _relationships(project)
     for file in project.files:
@@ -49,7 +49,8 @@ def add_to_sessions(project: SourceProject, edits: Mapping[PythonFile, Edits]) -
                     edits[file].insert(end_of_line(node, file), f"{newline}{indent}{statement}")
 
 
-def _requirements(folder: Path) -> Iterator[Path]:
+def requirements(folder: Path) -> Iterator[Path]:
+    """Yield the files with the requirements of a project."""
     for pattern in REQUIREMENTS:
         yield from sorted(folder.glob(pattern))
 

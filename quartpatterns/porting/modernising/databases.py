@@ -8,7 +8,7 @@ import libcst as cst
 
 from quartpatterns.porting.modernising.context import OldFile, OldProject
 from quartpatterns.porting.project import dotted_name
-from quartpatterns.porting.text_edits import indentation
+from quartpatterns.porting.text_edits import indent_lines, indentation
 
 __all__ = ["modernise_databases"]
 
@@ -156,12 +156,39 @@ def _test_case(old: OldFile, node: cst.ClassDef) -> None:
     methods = {
         each.name.value: each for each in node.body.body if isinstance(each, cst.FunctionDef)
     }
-    if not (set_up := methods.get("setUp")) or not (tear_down := methods.get("tearDown")):
+    for names in (("setUpClass", "tearDownClass"), ("setUp", "tearDown")):
+        set_up, tear_down = map(methods.get, names)
+        if set_up is None or tear_down is None or not set_up.params.params:
+            continue
+        if set_up.name.value == "setUp" or "create_all(" in file.source(set_up):
+            if set_up.name.value == "setUp":
+                _push_in_tests(old, set_up, tear_down)
+            else:  # A context for all tests would share g between them.
+                _enter_context(old, set_up)
+                _enter_context(old, tear_down)
+            return
+
+
+def _enter_context(old: OldFile, method: cst.FunctionDef) -> None:
+    """Write a method with an application context."""
+    if not isinstance(method.body, cst.IndentedBlock):
         return
+    start, end = old.file.spans[method.body.body[0]][0], old.file.spans[method.body.body[-1]][1]
+    unit = method.body.indent or old.file.tree.default_indent
+    newline = old.file.tree.default_newline
+    indent = indentation(method.body.body[0], old.file)
+    old.edits.insert(start, f"with app.app_context():{newline}{indent}{unit}")
+    indent_lines(old.edits, start, end, unit)
+
+
+def _push_in_tests(old: OldFile, set_up: cst.FunctionDef, tear_down: cst.FunctionDef) -> None:
+    file = old.file
     newline = file.tree.default_newline
+    first, last = (each.params.params[0].name.value for each in (set_up, tear_down))
+    pushed = (f"{first}.app_context = app.app_context()", f"{first}.app_context.push()")
     for method, lines, at_end in (
-        (set_up, ("self.app_context = app.app_context()", "self.app_context.push()"), False),
-        (tear_down, ("self.app_context.pop()",), True),
+        (set_up, pushed, False),
+        (tear_down, (f"{last}.app_context.pop()",), True),
     ):
         if not isinstance(method.body, cst.IndentedBlock):
             return

@@ -11,28 +11,26 @@ import libcst as cst
 
 from quartpatterns.porting.modernising.context import OldFile, OldProject
 from quartpatterns.porting.project import is_source
-from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.text_edits import indentation
 
 __all__ = ["modernise_logins"]
 
-REMEDY = "write it without parentheses"
 TEMPLATES = (".html", ".htm", ".jinja", ".jinja2", ".j2", ".txt", ".xml")
-CALL = re.compile(r"\.(is_active|is_anonymous|is_authenticated)\(\)")
+CALL = re.compile(rb"(\{[{%][^{}]*?\.(?:is_active|is_anonymous|is_authenticated))\(\)")
 FLAGS = ("is_active", "is_anonymous", "is_authenticated")
 
 
-def modernise_logins(project: OldProject) -> list[PortFinding]:
+def modernise_logins(project: OldProject) -> dict[str, bytes]:
     """Make methods of users properties, and read them without parentheses.
 
-    Return the lines of templates that call one of them.
+    Return the new texts of templates that call one of them.
     """
     if "flask_login" not in project.packages:
-        return []
-    in_templates = [*_lines_of_templates(project.project.folder)]
+        return {}
+    templates = dict(_templates(project.project.folder))
     calls = [(old, call) for old in project.files for call in _calls(old)]
-    if not calls and not in_templates:
-        return []  # The project is written for Flask-Login 0.3 or newer.
+    if not calls and not templates:
+        return {}  # The project is written for Flask-Login 0.3 or newer.
     for old in project.files:
         for node in old.file.spans:
             if isinstance(node, cst.ClassDef) and _is_user(node):
@@ -40,12 +38,7 @@ def modernise_logins(project: OldProject) -> list[PortFinding]:
                     _make_property(old, method)
     for old, call in calls:
         old.edits.replace(call, old.file.source(call.func))
-    return [
-        PortFinding(
-            name, line, "breaks", text, "it is an attribute, and no method any more", REMEDY
-        )
-        for name, line, text in in_templates
-    ]
+    return templates
 
 
 def _calls(old: OldFile) -> Iterator[cst.Call]:
@@ -55,17 +48,22 @@ def _calls(old: OldFile) -> Iterator[cst.Call]:
                 yield node
 
 
-def _lines_of_templates(folder: Path) -> Iterator[tuple[str, int, str]]:
-    """Yield the lines of templates that call one of the methods: file, number and text."""
+def _templates(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the templates that call one of the methods, with their new texts."""
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if is_source(Path(base, name)))
         for path in (Path(base, name) for name in sorted(names) if name.endswith(TEMPLATES)):
             if path.is_symlink() or not path.is_file():
                 continue
-            text = path.read_text(encoding="utf-8", errors="replace")
-            for number, line in enumerate(text.splitlines(), 1):
-                if CALL.search(line):
-                    yield path.relative_to(folder).as_posix(), number, line.strip()
+            try:
+                old = path.read_bytes()
+            except OSError:
+                continue  # Files without templates need not be readable.
+            new, count = CALL.subn(rb"\1", old)
+            while count:  # several in one tag
+                new, count = CALL.subn(rb"\1", new)
+            if new != old:
+                yield path.relative_to(folder).as_posix(), new
 
 
 def _is_user(node: cst.ClassDef) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import flask.signals
 import quart.signals
 from blinker import Signal
-from quart import Quart
+from quart import Quart, current_app, has_app_context
 
 from quartpatterns._shared.calling import is_async, maybe_await
 from quartpatterns.subclassing.bridge.contexts import (
@@ -30,6 +30,7 @@ from quartpatterns.subclassing.bridge.templates import Begun, BridgedEnvironment
 from quartpatterns.subclassing.bridge.testing import BridgedClient
 from quartpatterns.subclassing.bridge.waiting import NestedThreads, on_event_loop
 from quartpatterns.subclassing.dispatch import EXECUTOR, SyncThreads
+from quartpatterns.subclassing.greenlets import in_greenlet
 from quartpatterns.subclassing.testing import FaithfulClient
 
 __all__ = ["FlaskExtensions", "async_to_sync", "bridge_flask"]
@@ -162,7 +163,10 @@ def async_to_sync(func: Callable[P, Coroutine[Any, Any, Any]]) -> Callable[P, An
 
     @wraps(func)
     def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return result_or_awaitable(func(*args, **kwargs))
+        coroutine = func(*args, **kwargs)
+        if not on_event_loop() and has_app_context() and current_app.config.get("GREENLET_VIEWS"):
+            coroutine = in_greenlet(coroutine)  # That of the request is in another thread.
+        return result_or_awaitable(coroutine)
 
     return in_thread
 

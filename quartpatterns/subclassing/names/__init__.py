@@ -17,6 +17,9 @@ The modules of ``flask`` are here by the same names: ``cli``, ``ctx``, ``globals
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from quart import (
     Websocket as Websocket,
     abort as abort,
@@ -77,3 +80,28 @@ Config = FaithfulConfig
 Flask = FaithfulQuart
 Request = FaithfulRequest
 Response = FaithfulResponse
+
+# ``flask.wrappers.Request`` and the like: after ``import flask``, its modules are attributes.
+_MODULES = {
+    "app": __name__,
+    "blueprints": __name__,
+    "cli": f"{__name__}.cli",
+    "config": __name__,
+    "ctx": f"{__name__}.ctx",
+    "globals": f"{__name__}.globals",
+    "helpers": f"{__name__}.helpers",
+    "logging": "quart.logging",
+    "sessions": f"{__name__}.sessions",
+    "templating": f"{__name__}.templating",
+    "testing": f"{__name__}.testing",
+    "typing": "quart.typing",
+    "views": f"{__name__}.views",
+    "wrappers": __name__,
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a module that Flask has as an attribute."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(_MODULES[name])

@@ -6,6 +6,8 @@ from typing import IO, Any
 
 import quart.json
 from quart.json import jsonify as jsonify
+from quart.json import provider as provider
+from quart.json import tag as tag
 
 __all__ = ["dump", "dumps", "jsonify", "load", "loads"]
 
