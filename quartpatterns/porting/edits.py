@@ -15,7 +15,6 @@ from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.module_contexts import write_function
 from quartpatterns.porting.project import (
     PythonFile,
-    absolute_module,
     dotted_name,
     imported_modules,
     is_extension,
@@ -571,16 +570,4 @@ def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
 def _full_name(node: cst.CSTNode, file: PythonFile) -> str:
     """Return the name with the module from which the file imports it."""
     head, dot, rest = dotted_name(node).partition(".")
-    for each in file.spans:
-        if not isinstance(each, cst.Import | cst.ImportFrom) or isinstance(
-            each.names, cst.ImportStar
-        ):
-            continue
-        prefix = ""
-        if isinstance(each, cst.ImportFrom):
-            prefix = f"{absolute_module(each, file)}."
-        for alias in each.names:
-            bound = alias.asname.name if alias.asname else alias.name
-            if dotted_name(bound) == head:
-                return f"{prefix}{dotted_name(alias.name)}{dot}{rest}"
-    return f"{head}{dot}{rest}"
+    return f"{file.imported_names.get(head, head)}{dot}{rest}"

@@ -11,6 +11,7 @@ import tokenize
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,19 @@ class PythonFile:
         """Return the text of *node*."""
         start, end = self.spans[node]
         return self.text[start:end].decode()
+
+    @cached_property
+    def imported_names(self) -> dict[str, str]:
+        """The names that imports give to the file, and what they are: ``unittest.TestCase``."""
+        found: dict[str, str] = {}
+        for node in self.spans:
+            if not isinstance(node, cst.Import | cst.ImportFrom):
+                continue
+            prefix = f"{absolute_module(node, self)}." if isinstance(node, cst.ImportFrom) else ""
+            for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+                bound = alias.asname.name if alias.asname else alias.name
+                found.setdefault(dotted_name(bound), f"{prefix}{dotted_name(alias.name)}")
+        return found
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """Yield the parent of *node*, its parent, and so on."""
