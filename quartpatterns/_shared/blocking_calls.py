@@ -27,8 +27,9 @@ FILE_VARIABLE = "PORT_BLOCKING_CALLS"
 # Below this function of asyncio there is no code of the task that runs.
 TASK = ("asyncio/events.py", "_run")
 IMPORTS = "<frozen importlib._bootstrap"
-# What these do between the line of the project and the call is not the project's concern.
-FRAMEWORK = frozenset({"jinja2", "quart", "quartpatterns"})
+# What these do between the line of the project and the call is not the project's concern. Handlers
+# of logging that wait are reported where they are created.
+FRAMEWORK = frozenset({"jinja2", "logging", "quart", "quartpatterns"})
 
 
 class BlockingCalls:

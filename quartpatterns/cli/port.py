@@ -10,7 +10,7 @@ import click
 from quartpatterns.cli.errors import UsageProblem
 from quartpatterns.cli.groups import SuggestingChoice
 from quartpatterns.cli.port_parity import compare_responses
-from quartpatterns.porting import MOVES, STAGES, Plan, make_plan, write
+from quartpatterns.porting import MOVES, STAGES, Plan, make_plan, refuse_uncommitted, write
 from quartpatterns.porting.oracle import run_before, run_ported
 from quartpatterns.porting.report import as_html, as_json, as_text
 
@@ -145,6 +145,8 @@ def command(
         raise UsageProblem("--no-parity is for --run: add it, or leave it out")
     plan = make_plan(folder, stage, rules, tests=test_folders, only=only, greenlets=greenlets)
     passed = True
+    if writes and plan.changes and not force:
+        refuse_uncommitted(plan.folder)  # before the tests, which can take long
     if tests is not None:
         plan, passed = _run_tests(plan, tests, timeout or TIMEOUT, force=force)
         if passed and stage in MOVES and not no_parity:

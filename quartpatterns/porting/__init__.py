@@ -12,7 +12,7 @@ with requires_extra("port"):
 from quartpatterns.porting.project import PortError
 from quartpatterns.porting.report import FileChange, FoundApplication, MadeAsync, Plan, PortFinding
 from quartpatterns.porting.rules import RuleError
-from quartpatterns.porting.writing import WriteError, write
+from quartpatterns.porting.writing import WriteError, refuse_uncommitted, write
 
 __all__ = [
     "MOVES",
@@ -26,5 +26,6 @@ __all__ = [
     "RuleError",
     "WriteError",
     "make_plan",
+    "refuse_uncommitted",
     "write",
 ]

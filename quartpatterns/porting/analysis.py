@@ -180,6 +180,7 @@ class Analysis:
         self.threadable: dict[cst.CSTNode, PythonFile] = {}
         self.lazy = False
         self.waiting: dict[tuple[cst.CSTNode, str], Problem] = {}
+        self._waiting_methods: set[FunctionInfo] = set()
         self.unknown: dict[cst.Attribute, PythonFile] = {}
         self.in_threads: set[cst.CSTNode] = set()
         self.collected: set[cst.CSTNode] = set()
@@ -200,6 +201,8 @@ class Analysis:
         info.calls[node] = file
         if info.asynchronous:
             self._await_call(info, node, file)
+        elif info in self._waiting_methods:
+            self._wait(info, node, file)
 
     def use_with(self, info: FunctionInfo, item: cst.WithItem, file: PythonFile) -> None:
         """Note that *item* uses a context manager of the project."""
@@ -285,6 +288,12 @@ class Analysis:
                 return
         self.await_(node, file, f"{info.name}()")
 
+    def _wait(self, info: FunctionInfo, node: cst.CSTNode, file: PythonFile) -> None:
+        """Note a call of a method that waits in its greenlet: a synchronous test has no loop."""
+        test = self.enclosing(node, file)
+        if self.lazy and file.is_test and test is not None and not test.decorator:
+            self.make_async(test, f"{info.name}() waits, and needs the event loop")
+
     def can_run(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether a module can run a call with ``asyncio.run()``: alone, and at once."""
         around = file.ancestors(node)
@@ -293,6 +302,10 @@ class Analysis:
     def _is_taken(self, node: cst.CSTNode, file: PythonFile) -> bool:
         """Return whether a function takes the coroutine that a call returns."""
         parent = file.parents.get(node)
+        if isinstance(parent, cst.Lambda) and isinstance(node, cst.Call):
+            # A lambda that replaces an asynchronous function returns asyncio.sleep(0, result).
+            if parent.body is node and len(node.args) > 1:
+                return file.source(node.func) == "asyncio.sleep"
         inner = node
         while isinstance(parent, COLLECTIONS) or (
             isinstance(parent, cst.ListComp | cst.GeneratorExp) and parent.elt is inner
@@ -461,6 +474,10 @@ class Analysis:
             problem = Problem("breaks", info.file, place, why, remedy)
             found = self.waiting if reason.startswith("await ") else self.problems
             found.setdefault((place, why), problem)
+            if found is self.waiting:
+                self._waiting_methods.add(info)
+                for call, file in [*info.calls.items()]:
+                    self._wait(info, call, file)
             return
         if "task" in info.kinds or self._is_of_celery(info):
             self.problem(

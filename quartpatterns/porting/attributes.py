@@ -34,9 +34,14 @@ LOOKUPS = ("get", "pop", "setdefault")
 def bound_to_thread(type_name: str) -> str:
     """Return what of this type must stay in one thread, or "" if nothing of it has to.
 
-    Functions of one request share ``g``, so that what it has can be bound to a thread.
+    Functions of one request share ``g``, so that what it has can be bound to a thread. A
+    ``scoped_session`` of SQLAlchemy is another one in each thread.
     """
-    return "g" if type_name == "flask.g" else "sqlite3" if type_name.startswith("sqlite3.") else ""
+    if type_name == "flask.g":
+        return "g"
+    if type_name.startswith("sqlalchemy.Scoped"):
+        return "scoped_session"
+    return "sqlite3" if type_name.startswith("sqlite3.") else ""
 
 
 class Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from quartpatterns.porting.analysis import Problem
-from quartpatterns.porting.attributes import LOOKUPS
+from quartpatterns.porting.attributes import LOOKUPS, bound_to_thread
 from quartpatterns.porting.finalizers import movable_fixture
 from quartpatterns.porting.framework_calls import (
     OFF_LOOP,
@@ -255,6 +255,8 @@ class Calls:
     ) -> Values:
         """Call an object that has ``__call__``."""
         if isinstance(instance.type, str):
+            if what := bound_to_thread(instance.type):
+                self.result.bound[node] = (scope.file, what)
             return self._call_method(Method(instance.type, "__call__"), node, arguments, scope)
         found: set[Value] = set()
         for method in self.evaluator.attributes.of_instance(
@@ -280,7 +282,7 @@ class Calls:
                     self.result.await_(node, scope.file, f"{info.node.name.value}.{rule.create}()")
         for value in self.evaluator.attributes.of_class(info, "__init__"):
             if isinstance(value, Function):
-                value.info.calls[node] = scope.file
+                self.result.use_call(value.info, node, scope.file)
                 self.bind(Function(value.info, instance), arguments)
         return frozenset(made) or frozenset({instance})
 

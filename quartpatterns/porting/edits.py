@@ -15,7 +15,6 @@ from quartpatterns.porting.hoisting import hoisted
 from quartpatterns.porting.module_contexts import write_function
 from quartpatterns.porting.project import (
     PythonFile,
-    absolute_module,
     dotted_name,
     imported_modules,
     is_extension,
@@ -88,10 +87,11 @@ class _Writer:
         if (
             info.owner is not None
             and node.name.value in self.rules.types["flask.views.View"].overrides
-            and chain[0] not in unknown
             and any(map(self._is_unknown_class, self.analysis.external_bases(info.owner)))
         ):
-            places.append(chain[0])
+            # @staticmethod and @classmethod stay the outermost decorators.
+            first = next(each for each in chain if not _binds(each, info.file))
+            places += [first] if first not in unknown else []
         return places
 
     def _is_unknown_class(self, name: str) -> bool:
@@ -550,6 +550,13 @@ def _outer_span(node: cst.BaseExpression, file: PythonFile) -> tuple[int, int]:
     return file.spans[node]
 
 
+def _binds(node: cst.CSTNode, file: PythonFile) -> bool:
+    """Return whether *node* is ``@staticmethod`` or ``@classmethod``."""
+    return isinstance(node, cst.Decorator) and (
+        file.source(node.decorator) in ("staticmethod", "classmethod")
+    )
+
+
 def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
     """Yield what has the attributes that *node* uses."""
     pending = [node]
@@ -563,16 +570,4 @@ def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
 def _full_name(node: cst.CSTNode, file: PythonFile) -> str:
     """Return the name with the module from which the file imports it."""
     head, dot, rest = dotted_name(node).partition(".")
-    for each in file.spans:
-        if not isinstance(each, cst.Import | cst.ImportFrom) or isinstance(
-            each.names, cst.ImportStar
-        ):
-            continue
-        prefix = ""
-        if isinstance(each, cst.ImportFrom):
-            prefix = f"{absolute_module(each, file)}."
-        for alias in each.names:
-            bound = alias.asname.name if alias.asname else alias.name
-            if dotted_name(bound) == head:
-                return f"{prefix}{dotted_name(alias.name)}{dot}{rest}"
-    return f"{head}{dot}{rest}"
+    return f"{file.imported_names.get(head, head)}{dot}{rest}"

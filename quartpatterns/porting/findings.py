@@ -18,6 +18,7 @@ from quartpatterns.porting.project import (
 from quartpatterns.porting.report import PortFinding
 from quartpatterns.porting.rules import Rules
 from quartpatterns.porting.settings import refused_settings
+from quartpatterns.porting.values import FunctionInfo
 
 __all__ = ["blocking", "find_problems", "finding"]
 
@@ -245,7 +246,7 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
         name = info.node.name.value
         if (
             info.is_new
-            and info.file.is_test
+            and (info.file.is_test or _is_in_test_case(info, analysis))
             and not info.fixture
             and not analysis.fixture_scope(info)
             and analysis.enclosing(info.node, info.file) is None
@@ -253,6 +254,11 @@ def _setups(analysis: Analysis) -> Iterator[PortFinding]:
         ):
             why = f"{info.name}() is asynchronous now, and the test runner does not await it"
             yield finding("breaks", info.file, info.node, why, "write an asynchronous fixture")
+
+
+def _is_in_test_case(info: FunctionInfo, analysis: Analysis) -> bool:
+    bases = analysis.external_bases(info.owner) if info.owner else ()
+    return any(base.endswith("TestCase") for base in bases)
 
 
 def _settings(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:

@@ -55,7 +55,7 @@ def find_databases(project: SourceProject) -> Databases:
             if isinstance(node, cst.Call) and SOURCES.search(file.source(node.func)):
                 if name := _name_of(node, file):
                     names.append((file.module, name))
-                elif not _is_argument(node, file):
+                else:
                     elsewhere.append((file, node))
     return Databases("flask_sqlalchemy" in packages, tuple(sorted(names)), tuple(elsewhere))
 
@@ -71,14 +71,6 @@ def _name_of(call: cst.Call, file: PythonFile) -> str | None:
         return None
     at_top = isinstance(file.parents[file.parents[parent]], cst.Module)
     return target.value if at_top and isinstance(target, cst.Name) else None
-
-
-def _is_argument(call: cst.Call, file: PythonFile) -> bool:
-    """Return whether another call of this kind, which is found itself, gets what it returns."""
-    return any(
-        isinstance(each, cst.Call) and SOURCES.search(file.source(each.func))
-        for each in file.ancestors(call)
-    )
 
 
 def find_greenlet_problems(analysis: Analysis, databases: Databases) -> list[PortFinding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import json
 import os
 import re
@@ -270,7 +269,7 @@ class _OriginalLines:
             return None
         name = full.resolve().relative_to(self._folder).as_posix()
         if name in self._changes and name not in self._numbers:
-            self._numbers[name] = _original_numbers(self._changes[name])
+            self._numbers[name] = self._changes[name].original_lines()
         numbers = self._numbers.get(name, [])
         number = int(line)
         return name, numbers[number - 1] if 0 < number <= len(numbers) else number
@@ -310,20 +309,6 @@ def _statements(source: bytes) -> list[range]:
             end = body[0].lineno if body else (node.end_lineno or node.lineno) + 1
             found.append(range(node.lineno, max(end, node.lineno + 1)))
     return found
-
-
-def _original_numbers(change: FileChange) -> list[int]:
-    """Return the number that each line had before; a new line has that of the line after it."""
-    before, after = (change.before or b"").split(b"\n"), change.after.split(b"\n")
-    numbers: list[int] = []
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    for _, start, end, new_start, new_end in matcher.get_opcodes():
-        new = new_end - new_start - (end - start)
-        numbers += [
-            max(start, min(start + number - max(new, 0), end - 1)) + 1
-            for number in range(new_end - new_start)
-        ]
-    return numbers
 
 
 def _never_awaited(output: str, plan: Plan, lines: _OriginalLines) -> Iterator[PortFinding]:

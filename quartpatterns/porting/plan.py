@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import TypeVar
 
 import libcst as cst
 
@@ -83,6 +84,7 @@ def make_plan(
     texts |= changes
     findings += new
     made: list[MadeAsync] = []
+    known_before = len(findings)
     if stage == "serve":
         project = read_project(folder, texts, tests)
         databases = find_databases(project) if greenlets else None
@@ -108,11 +110,14 @@ def make_plan(
             made += move.made_async
         analysis = analyse(project, known, only)
         texts |= _async_texts(analysis, known)
-        findings += [
-            replace(each, line=lines.get((each.file, each.line), each.line))
-            for each in find_problems(analysis, known)
-        ]
-        made += [_before(each, lines) for each in _made_async(analysis)]
+
+        def in_project(place: Placed) -> Placed:
+            return _with_lines(place, lambda number: lines.get((place.file, number), number))
+
+        findings += map(in_project, find_problems(analysis, known))
+        made += map(in_project, _made_async(analysis))
+    findings[known_before:] = _in_original(findings[known_before:], modernised)
+    made = _in_original(made, modernised)
     files = _changes(texts, before)
     if stage in MOVES and any(file.is_test for file in project.files):
         after = (texts.get(name, text) for name, text in before.items())
@@ -149,18 +154,16 @@ def _lines(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:
             yield new_start + number + 1, min(start + number, max(start, end - 1)) + 1
 
 
-def _before(made: MadeAsync, lines: Mapping[tuple[str, int], int]) -> MadeAsync:
-    """Return *made* with the lines of the project's file: its own, and the one of its reason."""
+def _with_lines(place: Placed, number_of: Callable[[int], int]) -> Placed:
+    """Return *place* with other numbers of lines: its own, and those in its text."""
 
-    def line(match: re.Match[str]) -> str:
-        number = int(match[0])
-        return str(lines.get((made.file, number), number))
+    def renumbered(text: str) -> str:
+        return re.sub(r"(?<= on line )\d+$", lambda match: str(number_of(int(match[0]))), text)
 
-    return replace(
-        made,
-        line=lines.get((made.file, made.line), made.line),
-        reason=re.sub(r"(?<= on line )\d+$", line, made.reason),
-    )
+    line = number_of(place.line)
+    if isinstance(place, MadeAsync):
+        return replace(place, line=line, reason=renumbered(place.reason))
+    return replace(place, line=line, why=renumbered(place.why))
 
 
 def _check_flask(project: SourceProject, rules: Rules) -> None:
@@ -190,6 +193,20 @@ def _made_async(analysis: Analysis) -> list[MadeAsync]:
         if info.is_new
     ]
     return sorted(made, key=lambda each: (each.file, each.line))
+
+
+Placed = TypeVar("Placed", PortFinding, MadeAsync)
+
+
+def _in_original(places: Iterable[Placed], modernised: Sequence[FileChange]) -> list[Placed]:
+    """Return *places* with the lines that they had before the stage ``modernise``."""
+    lines = {change.file: change.original_lines() for change in modernised if change.before}
+
+    def in_original(place: Placed) -> Placed:
+        numbers = lines.get(place.file)
+        return place if numbers is None else _with_lines(place, lambda each: numbers[each - 1])
+
+    return [in_original(each) for each in places]
 
 
 def _sorted(findings: Sequence[PortFinding]) -> list[PortFinding]:

@@ -11,6 +11,7 @@ import tokenize
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ __all__ = [
 # Folders without code of the project. Folders of the second kind may also be packages.
 NOT_SOURCE = frozenset({"__pycache__", "node_modules", "site-packages"})
 MADE_BY_TOOLS = frozenset({"build", "dist", "docs_build", "env", "venv", "virtualenv"})
+# Libraries that many packages have a module of the same name for. They import the library.
+OFTEN_HIDDEN = frozenset({"celery"})
 LARGEST_FILE = 2_000_000  # bytes; larger files are generated
 READABLE = "let your user read it"
 ENCODING = "store it in UTF-8"
@@ -111,6 +114,19 @@ class PythonFile:
         start, end = self.spans[node]
         return self.text[start:end].decode()
 
+    @cached_property
+    def imported_names(self) -> dict[str, str]:
+        """The names that imports give to the file, and what they are: ``unittest.TestCase``."""
+        found: dict[str, str] = {}
+        for node in self.spans:
+            if not isinstance(node, cst.Import | cst.ImportFrom):
+                continue
+            prefix = f"{absolute_module(node, self)}." if isinstance(node, cst.ImportFrom) else ""
+            for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+                bound = alias.asname.name if alias.asname else alias.name
+                found.setdefault(dotted_name(bound), f"{prefix}{dotted_name(alias.name)}")
+        return found
+
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """Yield the parent of *node*, its parent, and so on."""
         while (parent := self.parents.get(node)) is not None:
@@ -141,7 +157,9 @@ class SourceProject:
     def _sibling(self, module: str, importer: PythonFile) -> PythonFile | None:
         # A script imports the modules of its folder by their names alone.
         package = importer.module if importer.is_package else importer.module.rpartition(".")[0]
-        return self.modules.get(f"{package}.{module}") if package else None
+        if not package or module.partition(".")[0] in OFTEN_HIDDEN:
+            return None
+        return self.modules.get(f"{package}.{module}")
 
 
 def read_project(

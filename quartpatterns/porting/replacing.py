@@ -42,6 +42,8 @@ PATCHES = {
 OF_MOCKS = frozenset(
     {"return_value", "side_effect", "new_callable", "spec", "spec_set", "autospec"}
 )
+# What returns something to await, and is no coroutine function: mock replaces it by a MagicMock.
+NO_COROUTINES = frozenset({"flask.flash", "flask.helpers.flash"})
 Arguments = list[tuple[Values, cst.Arg]]
 
 
@@ -56,6 +58,7 @@ class Replacement:
         new: What takes its place; None if ``patch`` creates a mock.
         is_function: Whether that is a function of the project.
         of_class: Whether it is a method, which gets the object.
+        no_coroutine: Whether it returns something to await, and is no coroutine function.
     """
 
     file: PythonFile
@@ -64,6 +67,7 @@ class Replacement:
     new: cst.Arg | None
     is_function: bool
     of_class: bool
+    no_coroutine: bool = False
 
     @property
     def is_asynchronous(self) -> bool:
@@ -80,6 +84,7 @@ class Replacing:
         self.result: Analysis = evaluator.result
         self.flow = evaluator.flow
         self._methods: set[cst.SimpleString] = set()
+        self._awaited: set[str] = set()
 
     def replace(
         self, node: cst.Call, arguments: Arguments, scope: Scope, *, by_owner: bool | None = None
@@ -103,6 +108,7 @@ class Replacing:
         if not isinstance(named, cst.SimpleString):
             return
         path = str(named.evaluated_value)
+        self._awaited.clear()
         if by_owner:
             replaced, moved = self._of_owner(plain[0], path, named, node, scope)
         else:
@@ -119,7 +125,13 @@ class Replacing:
                 self.result.make_async(fake, f"it replaces {path}()")
         self.result.unify(list(dict.fromkeys([*targets, *fakes])))
         self.result.replacements[node] = Replacement(
-            scope.file, tuple(targets), moved, new[1] if new else None, bool(fakes), of_class
+            scope.file,
+            tuple(targets),
+            moved,
+            new[1] if new else None,
+            bool(fakes),
+            of_class,
+            not self._awaited.isdisjoint(NO_COROUTINES),
         )
 
     def _of_owner(
@@ -240,6 +252,7 @@ class Replacing:
         if rule is not None:
             if name in self.rules.elsewhere:
                 return (rule.port, rule.awaited) if name in self.result.known.moved else ("", False)
+            self._awaited.add(name)
             return "", rule.awaited
         owner, _, method = name.rpartition(".")
         rule = self.rules.names.get(owner)
@@ -256,6 +269,7 @@ class Replacing:
         rule = self.rules.names.get(name)
         if rule is None or not rule.awaited:
             return False
+        self._awaited.add(name)
         if name in self.rules.elsewhere:
             return not self.result.known.names.isdisjoint({(file, name), ("", name)})
         return True
@@ -270,6 +284,10 @@ def edit_replacement(
         return
     if new is None:
         keywords = {each.keyword.value for each in node.args if each.keyword}
+        if replacement.no_coroutine and node.args and "new_callable" not in keywords:
+            edits.insert(edits.file.spans[node.args[-1]][1], ", new_callable=AsyncMock")
+            wanted["AsyncMock"] = "from unittest.mock import AsyncMock"
+            return
         if node.args and not keywords & OF_MOCKS and "setattr" not in edits.file.source(node.func):
             # The result of an AsyncMock would have asynchronous methods.
             last = node.args[-1]

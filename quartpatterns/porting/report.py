@@ -94,6 +94,19 @@ class FileChange:
         no_newline = b"\n\\ No newline at end of file\n"
         return b"".join(line if line.endswith(b"\n") else line + no_newline for line in lines)
 
+    def original_lines(self) -> list[int]:
+        """Return the number that each line had before; a new line has that of the line after it."""
+        before, after = (self.before or b"").split(b"\n"), self.after.split(b"\n")
+        numbers: list[int] = []
+        matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+        for _, start, end, new_start, new_end in matcher.get_opcodes():
+            new = new_end - new_start - (end - start)
+            numbers += [
+                max(start, min(start + number - max(new, 0), end - 1)) + 1
+                for number in range(new_end - new_start)
+            ]
+        return numbers
+
     def diff(self) -> str:
         """Return a unified diff."""
         return self.patch().decode(errors="replace")

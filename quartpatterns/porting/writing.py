@@ -12,7 +12,7 @@ from pathlib import Path
 
 from quartpatterns.porting.report import FileChange, Plan
 
-__all__ = ["BACKUP", "WriteError", "write"]
+__all__ = ["BACKUP", "WriteError", "refuse_uncommitted", "write"]
 
 BACKUP = "before-port.zip"
 OWN_BACKUP = re.compile(r"before-port(-\d+)?\.zip$")
@@ -41,10 +41,8 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
             cannot be written.
     """
     state = _git_state(plan.folder)
-    if state and not force:
-        raise WriteError(
-            f"{plan.folder} has uncommitted changes ({state}): commit them, or use --force"
-        )
+    if not force:
+        _refuse_uncommitted(plan.folder, state)
     for change in plan.changes:
         path = plan.folder / change.file
         try:
@@ -61,6 +59,20 @@ def write(plan: Plan, *, force: bool = False) -> Path | None:
         backup = _back_up(plan)
     _replace_all(plan)
     return backup
+
+
+def refuse_uncommitted(folder: Path) -> None:
+    """Check that git has all files of the project as they are.
+
+    Raises:
+        WriteError: There are uncommitted changes.
+    """
+    _refuse_uncommitted(folder, _git_state(folder))
+
+
+def _refuse_uncommitted(folder: Path, state: str | None) -> None:
+    if state:
+        raise WriteError(f"{folder} has uncommitted changes ({state}): commit them, or use --force")
 
 
 def _git_state(folder: Path) -> str | None:

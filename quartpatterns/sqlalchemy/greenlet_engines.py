@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from importlib.util import find_spec
@@ -29,8 +29,10 @@ __all__ = ["async_drivers"]
 
 log = logging.getLogger(__name__)
 
+_Drivers = Mapping[str, tuple[str, ...]]
+
 # Of several drivers, the first that is installed. psycopg takes the values that psycopg2 takes.
-_DRIVERS = {
+_DRIVERS: _Drivers = {
     "mariadb": ("aiomysql", "asyncmy"),
     "mssql": ("aioodbc",),
     "mysql": ("aiomysql", "asyncmy"),
@@ -61,7 +63,9 @@ _DIALECT_EVENTS = (
 
 
 @asynccontextmanager
-async def async_drivers(*sources: Any) -> AsyncGenerator[None, None]:
+async def async_drivers(
+    *sources: Any, drivers: Mapping[str, str] | None = None
+) -> AsyncGenerator[None, None]:
     """Use asynchronous drivers in greenlets, for engines that :func:`create_engine` has made.
 
     In a request of :class:`~quartpatterns.appdispatch.GreenletWSGIMiddleware`, the engines wait for
@@ -78,6 +82,9 @@ async def async_drivers(*sources: Any) -> AsyncGenerator[None, None]:
 
     Arguments:
         sources: Flask applications with Flask-SQLAlchemy 3, engines, and scoped sessions.
+        drivers: The driver for a database, such as ``{"postgresql": "asyncpg"}``. By default it is
+            the one in the URL of the engine, if it is asynchronous as well, or else the first of
+            psycopg and asyncpg, or of aiomysql and asyncmy, that is installed.
 
     Raises:
         TypeError: A source is something else.
@@ -87,6 +94,7 @@ async def async_drivers(*sources: Any) -> AsyncGenerator[None, None]:
 
     .. versionadded:: 0.1
     """
+    known = {**_DRIVERS, **{name: (driver,) for name, driver in (drivers or {}).items()}}
     async with AsyncExitStack() as stack:
         stack.enter_context(_warnings())
         for source in sources:
@@ -95,7 +103,7 @@ async def async_drivers(*sources: Any) -> AsyncGenerator[None, None]:
                 continue
             for engine in _engines(source):
                 if not isinstance(engine, GreenletEngine) and not _is_in_memory(engine):
-                    await stack.enter_async_context(_converted(engine))
+                    await stack.enter_async_context(_converted(engine, known))
         yield
 
 
@@ -159,9 +167,9 @@ class GreenletEngine(Engine):
 
 
 @asynccontextmanager
-async def _converted(engine: Engine) -> AsyncGenerator[None, None]:
+async def _converted(engine: Engine, drivers: _Drivers) -> AsyncGenerator[None, None]:
     """Make *engine* a :class:`GreenletEngine`, and at the end what it was."""
-    asynchronous = _asynchronous(engine)
+    asynchronous = _asynchronous(engine, drivers)
     before: Any = engine.__class__
     changed: Any = engine
     changed.asynchronous = asynchronous
@@ -174,20 +182,20 @@ async def _converted(engine: Engine) -> AsyncGenerator[None, None]:
         await asynchronous.dispose()
 
 
-def _asynchronous(engine: Engine) -> AsyncEngine:
+def _asynchronous(engine: Engine, drivers: _Drivers) -> AsyncEngine:
     """Return an engine with an asynchronous driver, and the options and listeners of *engine*."""
     if type(engine) is not Engine or engine.dialect.is_async:
         raise TypeError(
             f"{engine!r} is not what create_engine() returns: pass the engine whose options or"
             " asynchronous variant it is"
         )
-    url = _url(engine)
+    url = _url(engine, drivers)
     result = make_engine(url, options=_options(engine))
     _copy_listeners(engine, result.sync_engine)
     return result
 
 
-def _url(engine: Engine) -> URL:
+def _url(engine: Engine, drivers: _Drivers) -> URL:
     """Return the URL of the same database with an asynchronous driver.
 
     Raises:
@@ -195,18 +203,18 @@ def _url(engine: Engine) -> URL:
         ImportError: None is installed.
     """
     backend, driver = engine.url.get_backend_name(), engine.dialect.driver
-    if backend not in _DRIVERS:
+    if backend not in drivers:
         raise ValueError(
             f"no asynchronous driver for {engine.url!r} is known: run the application in threads,"
             " with WSGIMiddleware"
         )
-    drivers = _DRIVERS[backend]
-    known = [each for each in drivers if find_spec(each) is not None]
+    candidates = drivers[backend]
+    known = [each for each in candidates if find_spec(each) is not None]
     if not known:
         raise ImportError(
             f"{backend}+{driver} stops the event loop, and no asynchronous driver is installed:"
-            f" pip install {' or '.join(drivers)}",
-            name=drivers[0],
+            f" pip install {' or '.join(candidates)}",
+            name=candidates[0],
         )
     return engine.url.set(drivername=f"{backend}+{driver if driver in known else known[0]}")
 

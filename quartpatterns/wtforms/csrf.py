@@ -198,7 +198,8 @@ class CSRFProtect:
     async def _before_request(self) -> Any:
         # Requests of a test may share one application context.
         g.pop("csrf_valid", None)
-        if settings().boolean("WTF_CSRF_ENABLED") and settings().boolean("WTF_CSRF_CHECK_DEFAULT"):
+        reader = settings()
+        if reader.boolean("WTF_CSRF_ENABLED") and reader.boolean("WTF_CSRF_CHECK_DEFAULT"):
             try:
                 await self.protect(apply_exemptions=True)
             except CSRFError:
@@ -221,9 +222,10 @@ class CSRFProtect:
         if state.unawaited:
             state.unawaited = 0
             raise RuntimeError("csrf.protect() was not awaited: write `await csrf.protect()`")
-        names = settings().strings("WTF_CSRF_HEADERS")
-        if state.refresh and names and settings().boolean("WTF_CSRF_REFRESH"):
-            response.headers[names[0]] = generate_csrf()
+        if state.refresh:
+            names = settings().strings("WTF_CSRF_HEADERS")
+            if names and settings().boolean("WTF_CSRF_REFRESH"):
+                response.headers[names[0]] = generate_csrf()
         state.response_sent = True
         return response
 

@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -150,7 +150,9 @@ def generate_csrf(secret_key: str | None = None, token_key: str | None = None) -
 
 def _session_token(key: str, state: RequestState) -> str:
     """Return the token of the session, which is created when it is first needed."""
-    token = session.get(key)
+    proxy: Any = session
+    current = proxy._get_current_object()
+    token = current.get(key)
     if isinstance(token, str):
         return token
     if state.response_sent:
@@ -160,7 +162,7 @@ def _session_token(key: str, state: RequestState) -> str:
         )
     # The format of Flask-WTF.
     token = hashlib.sha1(os.urandom(64), usedforsecurity=False).hexdigest()
-    session[key] = token
+    current[key] = token
     return token
 
 
@@ -235,13 +237,14 @@ def _secret_keys(given: str | None) -> list[Any]:
     """Return the keys that may have signed a token. The last one signs new tokens."""
     if keys := secret_keys(given):
         return keys
-    if not current_app.secret_key:
+    proxy: Any = current_app
+    app = proxy._get_current_object()
+    if not (key := app.secret_key):
         raise RuntimeError(
             "CSRF tokens are signed: set SECRET_KEY or WTF_CSRF_SECRET_KEY to something unique and"
             " secret."
         )
-    fallbacks = cast(dict[str, Any], current_app.config)["SECRET_KEY_FALLBACKS"]
-    return [*(fallbacks or ()), current_app.secret_key]
+    return [*(app.config["SECRET_KEY_FALLBACKS"] or ()), key]
 
 
 @lru_cache(maxsize=16)

@@ -150,6 +150,85 @@ async def test_response_that_never_waits() -> None:
         await eventually(lambda: closed == ["closed"])
 
 
+async def test_chunks_are_sent_when_they_are_made() -> None:
+    """A chunk is sent before the next one is made, also if that does not wait."""
+    events: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        for number in range(2):
+            events.append(number)
+            yield b"%d" % number
+
+    async def send(message: Any) -> None:
+        events.append(message.get("body"))
+
+    receive = asyncio.Queue[Any]()
+    receive.put_nowait({"type": "http.request"})
+    await GreenletWSGIMiddleware(app)(http_scope("/"), receive.get, send)
+    assert events == [0, None, b"0", 1, b"1", b""]
+
+
+async def test_disconnect_while_a_chunk_is_sent() -> None:
+    """A client that leaves ends the response, which is no error and no cancellation."""
+    events: list[str] = []
+    sending = asyncio.Event()
+    messages = [{"type": "http.request"}]
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            events.append("closed")
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await sending.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sending.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(TIMEOUT):
+        await GreenletWSGIMiddleware(app)(http_scope("/"), receive, send)
+    assert events == ["closed"]
+
+
+async def test_large_body_stops_no_other_request() -> None:
+    """While a body is read from its file, the event loop runs."""
+    turns, read = 0, 0
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        nonlocal read
+        before = turns
+        while data := environ["wsgi.input"].read(2**18):
+            read += len(data)
+        start_response("200 OK" if turns > before else "500 No turn", [])
+        return []
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    statuses: list[int] = []
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    receive = asyncio.Queue[Any]()
+    receive.put_nowait({"type": "http.request", "body": bytes(2**20)})
+    counting = asyncio.ensure_future(count())
+    await GreenletWSGIMiddleware(app)(http_scope("/", method="POST"), receive.get, send)
+    counting.cancel()
+    assert (statuses[0], read) == (200, 2**20)
+
+
 async def test_error_before_the_response() -> None:
     """An exception of the application reaches the server, and its response is closed."""
     closed: list[str] = []

@@ -103,6 +103,8 @@ def test_git(shop: Path) -> None:
     found = run(shop, "--write")
     assert found.exit_code == 2
     assert "uncommitted changes" in found.output and "--force" in found.output
+    found = run(shop, "--write", "--run", "pytest -q")
+    assert "uncommitted changes" in found.output and "Running the tests" not in found.output
     git(shop, "add", ".")
     git(shop, "commit", "-m", "before")
     assert "git has the files from before" in run(shop, "--write").output

@@ -477,6 +477,142 @@ def test_lines_are_those_before_the_port(tmp_path: Path) -> None:
     ]
 
 
+def test_settings_of_a_module(tmp_path: Path) -> None:
+    """A module of settings with a schedule, and a package with a module celery.py."""
+    files = {
+        "celeryconfig.py": """
+            from celery.schedules import crontab
+
+            BROKER_URL = "redis://localhost"
+            CELERY_TASK_RESULT_EXPIRES = 30
+            CELERYBEAT_SCHEDULE = {
+                "clean": {"task": "shop.tasks.clean", "schedule": crontab(minute=0, hour="*/12")},
+            }
+            """,
+        "shop/__init__.py": "from .celery import celery\n",
+        "shop/celery.py": """
+            from celery import Celery
+
+            celery = Celery("shop")
+            """,
+        "shop/tasks.py": """
+            from shop import celery
+
+            @celery.task
+            def clean():
+                pass
+            """,
+        "shop/app.py": """
+            from flask import Flask
+            import celeryconfig
+            from shop import celery
+
+            def create_app():
+                app = Flask(__name__)
+                init_celery(app)
+                return app
+
+            def init_celery(app):
+                celery.config_from_object(celeryconfig)
+                TaskBase = celery.Task
+
+                class ContextTask(TaskBase):
+                    abstract = True
+
+                    def __call__(self, *args, **kwargs):
+                        with app.app_context():
+                            return TaskBase.__call__(self, *args, **kwargs)
+
+                celery.Task = ContextTask
+            """,
+    }
+    plan = port(written(tmp_path, files), "data")
+    assert (tmp_path / "shop/celery.py").read_text() == (
+        "from quartpatterns.tasks import Tasks\n\ncelery = Tasks()\n"
+    )
+    assert (
+        "    pass\n\ncelery.cron(clean, hour={0, 12}, minute=0)"
+        in (tmp_path / "shop/tasks.py").read_text()
+    )
+    assert (tmp_path / "celeryconfig.py").read_text() == (
+        'BROKER_URL = "redis://localhost"\nCELERY_TASK_RESULT_EXPIRES = 30\n'
+    )
+    assert (tmp_path / "shop/app.py").read_text() == textwrap.dedent("""
+        from quartpatterns.subclassing.names import Flask
+        import celeryconfig
+        from shop import celery
+
+        def create_app():
+            app = Flask(__name__)
+            init_celery(app)
+            app.config["REDIS_URL"] = celeryconfig.BROKER_URL
+            app.config["TASKS_KEEP_RESULT"] = celeryconfig.CELERY_TASK_RESULT_EXPIRES
+            celery.init_app(app)
+            return app
+
+        def init_celery(app):
+
+            pass
+        """).lstrip("\n")
+    assert [each.kind for each in plan.findings] == ["differs", "differs"]
+    assert not make_plan(tmp_path, "data").changes
+
+
+def test_scripts(tmp_path: Path) -> None:
+    """Files that import their neighbours by their names alone do so with the tasks as well."""
+    files = {
+        "src/__init__.py": "",
+        "src/served.py": """
+            from flask import Flask
+            from task import add
+
+            app = Flask(__name__)
+            """,
+        "src/task.py": """
+            from worker import jobs
+
+            @jobs.task()
+            def add(x, y):
+                return x + y
+            """,
+        "src/worker.py": """
+            from celery import Celery
+
+            jobs = Celery("served", broker="redis://localhost")
+            """,
+    }
+    port(written(tmp_path, files), "data")
+    text = (tmp_path / "src/served.py").read_text()
+    assert text.endswith(
+        "from worker import jobs\n"
+        'app.config["REDIS_URL"] = "redis://localhost"\n'
+        "jobs.init_app(app)\n"
+    )
+
+
+def test_unknown_broker(tmp_path: Path) -> None:
+    """An expression that means nothing where the application is created is named."""
+    text = """
+    from celery import Celery
+    from flask import Flask
+
+    def make_celery(broker):
+        return Celery("shop", broker=broker)
+
+    celery = make_celery("redis://localhost")
+
+    def create_app():
+        app = Flask(__name__)
+        return app
+    """
+    plan = port(written(tmp_path, {"app.py": text}), "data")
+    assert [(each.kind, each.code) for each in plan.findings] == [
+        ("breaks", 'Celery("shop", broker=broker)'),
+        ("differs", 'Celery("shop", broker=broker)'),
+    ]
+    assert 'app.config["REDIS_URL"]' in plan.findings[0].remedy
+
+
 REPORTED = """
     from celery import Celery
     from celery.exceptions import SoftTimeLimitExceeded

@@ -62,19 +62,23 @@ def test_values_of_another_module(tmp_path: Path) -> None:
         "shop/__init__.py": FACTORY_OF_TASKS,
         "shop/tasks.py": """
             from celery import Celery
-            from shop.places import BROKER
+            from shop.places import BROKER, EXPIRES
 
-            celery = Celery(__name__, broker=BROKER)
+            celery = Celery(__name__, broker=BROKER, result_expires=EXPIRES)
 
             @celery.task
             def add(a, b):
                 return a + b
             """,
-        "shop/places.py": 'BROKER = "redis://localhost:6399"\n',
+        "shop/places.py": 'BROKER, EXPIRES = "redis://localhost:6399", 60\n',
     }
     plan = port(written(tmp_path, files), "data")
     found = [(each.code, each.remedy) for each in plan.findings if each.kind == "breaks"]
-    assert found == [("BROKER", "write REDIS_URL there")]
+    remedy = 'write app.config["REDIS_URL"] = ... before init_app(app) in shop/__init__.py'
+    assert found == [
+        ("Celery(__name__, broker=BROKER, result_expires=EXPIRES)", remedy),
+        ("EXPIRES", "write TASKS_KEEP_RESULT there"),
+    ]
 
 
 FACTORY_OF_TASKS = """
@@ -299,8 +303,8 @@ def test_argument_of_another_function(tmp_path: Path) -> None:
     """A URL that only another function knows is a place in the report."""
     text = LOCAL_URL.format(broker='f"redis://{name}"')
     plan = port(written(tmp_path, {"app.py": text}), "data")
-    found = [(each.code, each.remedy) for each in plan.findings if each.kind == "breaks"]
-    assert found == [("broker", "write REDIS_URL there")]
+    found = [each.code for each in plan.findings if each.kind == "breaks"]
+    assert found == ["Celery(name, broker=broker)"]
     assert "REDIS_URL" not in (tmp_path / "app.py").read_text()
 
 

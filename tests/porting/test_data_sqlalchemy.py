@@ -420,6 +420,20 @@ def test_tests_without_await(tmp_path: Path) -> None:
     assert not make_plan(tmp_path, "data").changes
 
 
+def test_tests_of_code_that_waits(tmp_path: Path) -> None:
+    """A test that creates an object whose constructor waits needs the event loop."""
+    model = "class Admin(User):\n    def __init__(self):\n        self.first = User.query.first()\n"
+    tests = (
+        "from app import Admin, User\n\n\ndef test_admin():\n    assert Admin()\n\n\n"
+        "def test_user():\n    assert User()\n"
+    )
+    written(tmp_path, {"app.py": HEAD + model, "test_app.py": tests})
+    port(tmp_path, "data")
+    text = (tmp_path / "test_app.py").read_text()
+    assert text == tests.replace("def test_admin", "async def test_admin")
+    assert not make_plan(tmp_path, "data").changes
+
+
 FOUND = [
     ('app.config["SQLALCHEMY_POOL_SIZE"] = 5', "breaks", "POOL_SIZE is not supported"),
     ("class Config:\n    SQLALCHEMY_ECO = True", "breaks", "SQLALCHEMY_ECO is unknown"),
@@ -452,6 +466,7 @@ NOT_FOUND = [
     'app.config["SQLALCHEMY_ECHO"] = True',
     'import os\nURL = os.environ["SQLALCHEMY_TEST_URL"]',
     "def touch(user):\n    user.label()",
+    "import asyncio\nlater = lambda: asyncio.sleep(0, 1)",
     "db.event.listen(db.session, 'before_commit', print)",
 ]
 
@@ -499,7 +514,7 @@ def test_sessions_without_the_extension(tmp_path: Path) -> None:
         found = make_plan(tmp_path, stage).findings
         assert [each.kind for each in found] == ["blocks"] * 4
         assert [each.why.partition(" ")[0] for each in found] == [
-            "sqlalchemy.SyncSession.commit()",
+            "sqlalchemy.ScopedSession.commit()",
             "sqlalchemy.SyncEngine.connect()",
             "sqlalchemy.SyncConnection.execute()",
             "sqlalchemy.SyncQuery.first()",

@@ -280,6 +280,18 @@ def test_setups(tmp_path: Path) -> None:
     assert all("an asynchronous fixture" in each.remedy for each in found)
 
 
+def test_set_up_of_a_base_class(tmp_path: Path) -> None:
+    """The base class of test cases is in a file that has not the name of tests."""
+    base = (
+        "from unittest import TestCase\nfrom app import app\n\n\nclass Base(TestCase):\n"
+        "    @classmethod\n    def setUpClass(cls):\n        app.app_context().push()\n"
+    )
+    written(tmp_path, {"app.py": HEAD, "base.py": base})
+    [found] = [each for each in make_plan(tmp_path).findings if each.file == "base.py"]
+    assert (found.kind, found.line) == ("breaks", 7)
+    assert "does not await it" in found.why
+
+
 def test_same_name_in_tests(tmp_path: Path) -> None:
     """A class of the tests with the same method hides no place of the application."""
     files = {
@@ -345,3 +357,24 @@ def test_extension_that_an_asynchronous_factory_initialises(tmp_path: Path) -> N
     [found] = findings(tmp_path, textwrap.dedent(text))
     assert (found.kind, found.code) == ("differs", "flask_session.Session(app)")
     assert "asyncio.to_thread(flask_session.Session, ...)" in found.remedy
+
+
+def test_lines_before_the_stage_modernise(tmp_path: Path) -> None:
+    """That stage writes two lines for one, and the report has the lines of the file as it is."""
+    text = """
+    import time
+    from flask import Flask
+    from werkzeug import check_password_hash, generate_password_hash
+
+    app = Flask(__name__)
+
+
+    @app.get("/")
+    def index():
+        time.sleep(1)
+        return ""
+    """
+    written(tmp_path, {"app.py": text})
+    plan = make_plan(tmp_path)
+    assert [(each.line, each.code) for each in plan.findings] == [(10, "time.sleep(1)")]
+    assert [(each.line, each.name) for each in plan.made_async] == [(9, "index")]

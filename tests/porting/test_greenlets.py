@@ -152,13 +152,13 @@ def test_report(tmp_path: Path) -> None:
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
     from sqlalchemy import create_engine
-    from sqlalchemy.orm import Session, sessionmaker
+    from sqlalchemy.orm import scoped_session, sessionmaker
 
     app = Flask(__name__)
     db = SQLAlchemy(app)
     lock = threading.Lock()
     shared = threading.local()
-    Session = sessionmaker(create_engine("sqlite:///shop.db"))
+    Session = scoped_session(sessionmaker(create_engine("sqlite:///shop.db")))
 
 
     def make():

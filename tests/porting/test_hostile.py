@@ -399,6 +399,23 @@ class Service:
 """
 
 
+TEST_CASES = """
+import unittest
+from shop import app
+
+
+class ShopTests(unittest.TestCase):
+    def setUp(self):
+        self.client = app.test_client()
+"""
+TEST_METHOD = """
+    def test_{number}(self):
+        response = self.client.get("/{number}")
+        self.assertEqual(response.status_code, 200)
+        self.assertIn("{number}", response.get_data(as_text=True))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # seconds, of which the other tests of this machine use most
 def test_24_000_lines(tmp_path: Path) -> None:
@@ -408,6 +425,9 @@ def test_24_000_lines(tmp_path: Path) -> None:
         text = MODULE.format(number=number, previous=number - 1)
         text += "".join(VIEW.format(number=number, view=view) for view in range(22))
         files[f"shop/module{number}.py"] = text
+    files["tests/test_shop.py"] = TEST_CASES + "".join(
+        TEST_METHOD.format(number=number) for number in range(1_000)
+    )
     written(tmp_path, files)
     lines = sum(text.count("\n") for text in files.values())
     assert lines > 24_000

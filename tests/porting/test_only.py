@@ -286,3 +286,50 @@ def test_function_of_another_stage(tmp_path: Path) -> None:
     """Also without the command, views are not selected where none becomes asynchronous."""
     with pytest.raises(PortError, match="--only is for the stages async and data, not for serve"):
         make_plan(written(tmp_path, PREFIXES), "serve", only=["/admin/x"])
+
+
+def test_scoped_session(tmp_path: Path) -> None:
+    """Views with a session of their thread move together: only one thread's session is removed."""
+    code = """
+    from flask import Flask
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
+
+    app = Flask(__name__)
+    db_session = scoped_session(sessionmaker(bind=create_engine("sqlite:///a.db")))
+    Base = declarative_base()
+    Base.query = db_session.query_property()
+
+    class User(Base):
+        __tablename__ = "user"
+
+    @app.teardown_appcontext
+    def remove(error):
+        db_session.remove()
+
+    def latest():
+        return db_session().execute(text("SELECT 1")).scalar()
+
+    @app.get("/")
+    def index():
+        return ""
+
+    @app.get("/methods")
+    def methods():
+        db_session.commit()
+        return ""
+
+    @app.get("/functions")
+    def functions():
+        return str(latest())
+
+    @app.get("/models")
+    def models():
+        return str(User.query.count())
+
+    @app.get("/other")
+    def other():
+        return ""
+    """
+    written(tmp_path, {"app.py": code})
+    assert made(tmp_path, "/") == {"remove", "index", "methods", "functions", "models"}

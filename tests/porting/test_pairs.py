@@ -1213,6 +1213,7 @@ IMPORTS = {
         "class Item(Resource):\n    def get(self):\n        return {}\n\n"
         "    # creates it\n    @admin\n    def post(self):\n        return request.form['a']\n\n"
         "    def put(self):\n        return request.form['a']\n\n"
+        "    @staticmethod\n    def patch():\n        return request.form['a']\n\n"
         "    def name(self):\n        return request.form['a']\n",
         "from quartpatterns.subclassing.names import Flask, request\n"
         "from quartpatterns.subclassing import async_to_sync\nfrom flask_restful import Resource\n"
@@ -1221,6 +1222,8 @@ IMPORTS = {
         "    # creates it\n    @admin\n    @async_to_sync\n    async def post(self):\n"
         "        return (await request.form)['a']\n\n"
         "    @async_to_sync\n    async def put(self):\n        return (await request.form)['a']\n\n"
+        "    @staticmethod\n    @async_to_sync\n    async def patch():\n"
+        "        return (await request.form)['a']\n\n"
         "    async def name(self):\n        return (await request.form)['a']\n",
     ),
     "files of forms": (

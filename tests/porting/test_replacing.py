@@ -135,3 +135,33 @@ def test_pair(tmp_path: Path, name: str) -> None:
     assert text == NEW_HEAD.lstrip() + after
     assert not [each for each in plan.findings if each.file == "test_shop.py"]
     assert not make_plan(tmp_path, "data").changes
+
+
+def test_flash_in_mocks(tmp_path: Path) -> None:
+    """``flash`` is no coroutine function, so that ``patch`` alone would not make it awaitable."""
+    shop = """
+    from flask import Flask, flash
+
+    app = Flask(__name__)
+
+    @app.get("/")
+    def index():
+        flash("saved")
+        return ""
+    """
+    tests = """
+    from unittest.mock import patch
+    import shop
+
+    @patch("shop.flash")
+    def test_index(flash):
+        with patch.object(shop, "flash", return_value=None):
+            shop.app.test_client().get("/")
+    """
+    written(tmp_path, {"shop.py": shop, "test_shop.py": tests})
+    port(tmp_path)
+    text = (tmp_path / "test_shop.py").read_text()
+    assert '@patch("shop.flash", new_callable=AsyncMock)' in text
+    assert 'patch.object(shop, "flash", return_value=None, new_callable=AsyncMock)' in text
+    assert "from unittest.mock import AsyncMock\n" in text
+    assert not make_plan(tmp_path).changes

@@ -417,6 +417,15 @@ async def test_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
             raise AssertionError("not refused")
 
 
+async def test_chosen_driver(postgres_url: str) -> None:
+    """The argument names another driver than the first."""
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    async with async_drivers(engine, drivers={"postgresql": "asyncpg"}):
+        assert await greenlet_spawn(is_asynchronous, engine)
+        assert await greenlet_spawn(lambda: engine.driver) == "asyncpg"
+        assert engine.driver == "psycopg"
+
+
 async def test_all_or_none(tmp_path: Path) -> None:
     """If a source is refused, the ones before are as they were."""
     engine = create_engine(f"sqlite:///{tmp_path}/app.db")

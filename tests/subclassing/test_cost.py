@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import sys
+import threading
 import weakref
 from collections import Counter
 from types import FrameType, SimpleNamespace
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from blinker import Signal
-from quart import Quart, Request, request, signals
+from quart import Blueprint, Quart, Request, request, signals
 from quart.ctx import RequestContext, WebsocketContext
 from quart.globals import request_ctx
 from werkzeug.datastructures import Headers
@@ -65,13 +66,79 @@ async def calls(app: Quart) -> Counter[str]:
 async def test_functions(app: FaithfulQuart) -> None:
     """A small request calls few functions: that is where its time goes."""
     counted = await calls(app)
-    assert counted.total() <= 88, counted.most_common()
+    assert counted.total() <= 84, counted.most_common()
     assert max(counted[name] for name in counted if name.endswith((".push", ".pop"))) == 1
 
 
 async def test_no_signals(app: FaithfulQuart) -> None:
     """Signals without receivers cost nothing."""
     assert not [name for name in await calls(app) if "send_async" in name]
+
+
+async def test_receivers_of_signals(app: FaithfulQuart) -> None:
+    """Both kinds of receivers are called, a synchronous one in a thread, unless it is muted."""
+    threads: list[bool] = []
+
+    async def asynchronous(sender: Any, **_: Any) -> None:
+        assert sender is app
+        threads.append(threading.current_thread() is threading.main_thread())
+
+    def synchronous(sender: Any, **_: Any) -> None:
+        assert sender is app
+        threads.append(threading.current_thread() is threading.main_thread())
+
+    async def of_another(sender: Any, **_: Any) -> None:
+        raise AssertionError(sender)
+
+    other = FaithfulQuart("other")
+    for signal in (signals.appcontext_pushed, signals.request_started, signals.request_finished):
+        with signal.connected_to(of_another, other):
+            with signal.connected_to(asynchronous, app), signal.connected_to(synchronous, app):
+                await calls(app)
+                assert sorted(threads) == [False] * 3 + [True] * 3, signal
+                threads.clear()
+                with signal.muted():
+                    await calls(app)
+                assert not threads
+
+
+async def test_adapters(app: FaithfulQuart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request creates one URL adapter. That of the application is created when it is used."""
+    app.config["SERVER_NAME"] = "example.com"
+    app.add_url_rule("/other", "other", lambda: "")
+    created: list[Any] = []
+    create = app.create_url_adapter
+
+    def counted(request: Any) -> Any:
+        created.append(request)
+        return create(request)
+
+    monkeypatch.setattr(app, "create_url_adapter", counted)
+    await calls(app)
+    assert len(created) == 3 and None not in created
+    async with app.app_context():
+        assert app.url_for("other") == app.url_for("other") == "http://example.com/other"
+    assert created[3:] == [None]
+
+
+async def test_nested_blueprints(app: FaithfulQuart) -> None:
+    """A request knows its blueprint and the parents of it, and each list is its own."""
+    parent, child = Blueprint("a", __name__), Blueprint("b", __name__)
+    seen: list[list[str]] = []
+
+    @child.get("/child")
+    async def view() -> str:
+        current: Any = request
+        for _ in range(2):
+            seen.append(current.blueprints)
+            current.blueprints.clear()
+        return ""
+
+    parent.register_blueprint(child)
+    app.register_blueprint(parent)
+    client = Client()
+    await app(scope(path="/child"), client.receive, client.send)  # type: ignore[arg-type]
+    assert seen == [["a.b", "a"], ["a.b", "a"]]
 
 
 def test_contexts_are_complete(app: FaithfulQuart) -> None:

@@ -304,7 +304,7 @@ async def test_sqlalchemy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without SQLAlchemy, the error names the extra."""
     greenlet_functions.cache_clear()
     app = FaithfulQuart(__name__)
-    app.config.update(GREENLET_VIEWS=True, TESTING=True)
+    app.config |= {"GREENLET_VIEWS": True, "TESTING": True}
     app.add_url_rule("/", "view", lambda: "view")
     monkeypatch.setitem(sys.modules, "sqlalchemy.util", None)
     with pytest.raises(ImportError, match="sqlalchemy"):

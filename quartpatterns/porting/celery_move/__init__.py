@@ -15,9 +15,10 @@ import libcst as cst
 from quartpatterns.porting.celery_move.blockers import find_blockers
 from quartpatterns.porting.celery_move.calls import move_calls, report_names
 from quartpatterns.porting.celery_move.code import CeleryCode, uses_celery
+from quartpatterns.porting.celery_move.connection import NAMES, TasksConnection
 from quartpatterns.porting.celery_move.eager import move_eager_tests
 from quartpatterns.porting.celery_move.schedule import move_schedule
-from quartpatterns.porting.celery_move.settings import NAMES, NotMovableError, TasksConnection
+from quartpatterns.porting.celery_move.settings import NotMovableError
 from quartpatterns.porting.celery_move.tasks import move_tasks
 from quartpatterns.porting.findings import finding
 from quartpatterns.porting.project import PythonFile, SourceProject

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from quartpatterns.porting.celery_move.code import BOUND, CeleryCode, keyword, plain_setting
+from quartpatterns.porting.celery_move.code import BOUND, CeleryCode, keyword
+from quartpatterns.porting.celery_move.settings import plain_setting
 from quartpatterns.porting.project import PythonFile, imported_modules
 from quartpatterns.porting.settings import name_of_setting
 from quartpatterns.porting.values import ClassInfo, FunctionInfo, Instance, Name, ProjectClass
@@ -29,6 +30,7 @@ EXTENSIONS = (
 )
 DEFAULT = (Instance(BOUND), Name("celery.Task"), Name("celery.app.task.Task"))
 """The class of tasks without one of their own: ``base=celery.Task``."""
+INTERNAL = ("celery.backends", "celery.beat", "celery.bootsteps", "celery.contrib", "celery.worker")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def _extensions(code: CeleryCode) -> Iterator[Blocker]:
     for file in code.project.files:
         for node in file.spans:
             for module in imported_modules(node):
+                if module.startswith(INTERNAL):
+                    yield Blocker(file, node, f"it extends {module}")
                 if (top := module.partition(".")[0]) in EXTENSIONS:
                     yield Blocker(file, node, f"{top} creates the Celery application")
 
@@ -121,30 +125,40 @@ def _base_classes(code: CeleryCode) -> Iterator[Blocker]:
 
 def _enters_context(info: ClassInfo) -> bool:
     """Return whether a class does nothing but call the task in the application's context."""
+    file = info.file
     for statement in info.node.body.body:
         if isinstance(statement, cst.SimpleStatementLine):
             small = statement.body[0]
-            if isinstance(small, cst.Pass | cst.Expr):
+            if isinstance(small, cst.Assign) and file.source(small).startswith("abstract"):
                 continue
-            if isinstance(small, cst.Assign) and info.file.source(small).startswith("abstract"):
-                continue
+            if not isinstance(small, cst.Pass | cst.Expr):
+                return False
+        elif not isinstance(statement, cst.FunctionDef):
             return False
-        if not isinstance(statement, cst.FunctionDef) or statement.name.value != "__call__":
-            return False
-        body = [
-            each
-            for each in statement.body.body
-            if not (
-                isinstance(each, cst.SimpleStatementLine) and isinstance(each.body[0], cst.Expr)
-            )
-        ]
-        if len(body) != 1 or not isinstance(body[0], cst.With):
-            return False
-        if "app_context()" not in info.file.source(body[0].items[0]):
-            return False
-        if len(body[0].body.body) != 1:
+        elif statement.name.value == "run":
+            if "NotImplementedError" not in file.source(statement.body):
+                return False
+        elif statement.name.value != "__call__" or not _only_enters(statement, file):
             return False
     return True
+
+
+def _only_enters(function: cst.FunctionDef, file: PythonFile) -> bool:
+    """Return whether a method does ``with app.app_context(): return self.run(...)`` only."""
+    entered = False
+    for statement in function.body.body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            if not isinstance(statement.body[0], cst.Expr | cst.Return):
+                return False
+        elif isinstance(statement, cst.With):
+            entered = "app_context()" in file.source(statement.items[0])
+            if not entered or len(statement.body.body) != 1:
+                return False
+        elif not isinstance(statement, cst.If) or "has_app_context" not in file.source(
+            statement.test
+        ):
+            return False
+    return entered
 
 
 def task_names(code: CeleryCode) -> dict[str, FunctionInfo]:

@@ -21,7 +21,7 @@ NAME_OF_GROUP = {"celery.group", "celery.canvas.group"}
 
 def move_calls(code: CeleryCode) -> None:
     """Change all uses of tasks."""
-    mover = _Calls(code)
+    mover = _MovedCalls(code)
     for node, file in [*code.nodes(cst.Attribute)]:
         mover.attribute(node, file)
     for node, file in [*code.nodes(cst.Call)]:
@@ -35,10 +35,10 @@ def move_calls(code: CeleryCode) -> None:
 def report_names(code: CeleryCode) -> None:
     """Report the names of Celery that have no successor."""
     for file in code.project.files:
-        _Calls(code).imported_names(file)
+        _MovedCalls(code).imported_names(file)
 
 
-class _Calls:
+class _MovedCalls:
     def __init__(self, code: CeleryCode) -> None:
         self.code = code
 

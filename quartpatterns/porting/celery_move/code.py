@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -40,9 +39,9 @@ __all__ = [
     "CELERY",
     "TASKS",
     "CeleryCode",
+    "import_name",
     "keyword",
     "moves",
-    "plain_setting",
     "source",
     "uses_celery",
 ]
@@ -57,14 +56,6 @@ def moves() -> dict[str, dict[str, Any]]:
     """Return what Celery's names become: the file ``moves/celery.toml``."""
     file = resources.files("quartpatterns.porting") / "rules" / "moves" / "celery.toml"
     return tomllib.loads(file.read_text(encoding="utf-8"))
-
-
-def plain_setting(name: str) -> str:
-    """Return the name of a setting in Celery 4 and later, without a prefix."""
-    plain = name.lower()
-    plain = plain.replace("celerybeat_", "beat_", 1) if plain.startswith("celerybeat_") else plain
-    plain = re.sub(r"^celeryd?_", "", plain)
-    return str(moves()["setting_names"].get(plain, plain))
 
 
 def uses_celery(file: PythonFile) -> bool:
@@ -105,7 +96,16 @@ class CeleryCode:
                 if keyword(decorator.decorator, "bind") is not None:
                     if names := positional_names(info.node.params):
                         self.evaluator.flow.add((info.scope, names[0]), {Instance(BOUND)})
-        self.evaluator.run()
+        self.evaluator.flow.run()  # what reads the argument of a bound task
+
+    def is_shared(self, decorator: cst.Decorator, file: PythonFile) -> bool:
+        """Return whether the decorator of a task belongs to no Celery application."""
+        node = decorator.decorator
+        function = node.func if isinstance(node, cst.Call) else node
+        return any(
+            (rule := self.rules.names.get(name)) is not None and rule.kind == "task"
+            for name in self.names(function, file)
+        )
 
     def _task_decorator(self, info: FunctionInfo) -> cst.Decorator | None:
         for decorator in info.node.decorators:
@@ -180,40 +180,6 @@ class CeleryCode:
                 return None
         return None
 
-    def without_locals(
-        self, node: cst.BaseExpression, file: PythonFile, places: set[cst.CSTNode], app: str
-    ) -> cst.BaseExpression | None:
-        """Return an expression for *node* that other functions can use, or None.
-
-        Arguments:
-            node: The expression.
-            file: Its file.
-            places: The functions or modules in which it will be.
-            app: A variable that these have, too.
-        """
-        here = self.evaluator.result.place(node, file)
-        if not isinstance(here, cst.FunctionDef) or here in places:
-            return node
-        names = self.scope(node, file).names - {app}
-        inside = [each for each in file.spans if here in file.ancestors(each)]
-        values: list[cst.BaseExpression] = [
-            each.value
-            for each in inside
-            if isinstance(each, cst.Assign)
-            and any(file.source(target.target) == file.source(node) for target in each.targets)
-        ]
-        for value in [node, *(values if len(values) == 1 else [])]:
-            used = {
-                name.value
-                for name in inside
-                if isinstance(name, cst.Name)
-                and (name is value or value in file.ancestors(name))
-                and not self._is_attribute(name, file)
-            }
-            if not used & names:
-                return value
-        return None
-
     # How they change
 
     def is_covered(self, node: cst.CSTNode, file: PythonFile) -> bool:
@@ -251,9 +217,9 @@ class CeleryCode:
         following = file.text.find(b"\n", end)
         end = len(file.text) if following < 0 else following + 1
         before = file.text[:first].replace(b"\r\n", b"\n")
-        # At the beginning of a block, none stays of the empty lines; elsewhere the larger number.
+        # At the beginning of a block or file, no empty line stays; elsewhere the larger number.
         empty = len(before) - len(before.rstrip(b"\n")) - 1
-        empty = len(file.text) if before.endswith(b":\n") else empty
+        empty = len(file.text) if not before or before.endswith(b":\n") else empty
         while empty > 0 and (following := file.text.find(b"\n", end)) >= 0:
             if file.text[end:following].strip():
                 break
@@ -382,6 +348,19 @@ def _end_of_imports(file: PythonFile) -> int:
         elif last:
             break
     return last
+
+
+def import_name(module: PythonFile, importer: PythonFile) -> str:
+    """Return the name by which a file imports another one.
+
+    Files that are run as scripts import their neighbours by their names alone.
+    """
+    folder = module.path.parent
+    if folder != importer.path.parent:
+        return module.module
+    imported = {name for node in importer.spans for name in imported_modules(node)}
+    alone = any((folder / f"{name}.py").exists() for name in imported if name != "celery")
+    return module.path.stem if alone or not (folder / "__init__.py").exists() else module.module
 
 
 def source(node: cst.CSTNode, file: PythonFile) -> str:

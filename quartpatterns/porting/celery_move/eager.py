@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import libcst as cst
 
-from quartpatterns.porting.celery_move.code import CELERY, CeleryCode, plain_setting
-from quartpatterns.porting.celery_move.settings import APPLICATION
+from quartpatterns.porting.celery_move.code import CELERY, CeleryCode
+from quartpatterns.porting.celery_move.settings import APPLICATION, plain_setting
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.values import Instance
 

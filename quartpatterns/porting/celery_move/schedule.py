@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from quartpatterns.porting.celery_move.blockers import task_names
-from quartpatterns.porting.celery_move.code import CeleryCode, moves, plain_setting
+from quartpatterns.porting.celery_move.code import CeleryCode, moves
+from quartpatterns.porting.celery_move.settings import plain_setting
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.settings import name_of_setting
 from quartpatterns.porting.text_edits import end_of_line

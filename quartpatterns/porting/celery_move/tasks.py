@@ -25,14 +25,15 @@ def move_tasks(code: CeleryCode, shared: str) -> None:
         shared: The name of the object that ``@shared_task`` becomes a method of.
     """
     for info, decorator in code.tasks.items():
-        _Task(code, info, decorator).move(shared)
+        _MovedTask(code, info, decorator).move(shared)
 
 
-class _Task:
+class _MovedTask:
     def __init__(self, code: CeleryCode, info: FunctionInfo, decorator: cst.Decorator) -> None:
         self.code = code
         self.info = info
         self.file: PythonFile = info.file
+        self.decorator = decorator
         self.node = decorator.decorator
         self.name = info.node.name.value
         self.retries = False
@@ -47,9 +48,7 @@ class _Task:
             self._unbind()
         options = self._options()
         function = self.node.func if isinstance(self.node, cst.Call) else self.node
-        if any(
-            "celery" in name and name.endswith("shared_task") for name in code.names(function, file)
-        ):
+        if code.is_shared(self.decorator, file):
             owner = shared
         else:
             owner = file.source(function).rpartition(".")[0]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import libcst as cst
 
-from quartpatterns.porting.celery_move.code import TASKS, CeleryCode, moves, plain_setting
+from quartpatterns.porting.celery_move.code import TASKS, CeleryCode, moves
+from quartpatterns.porting.celery_move.settings import plain_setting
 from quartpatterns.porting.project import PythonFile
 from quartpatterns.porting.settings import name_of_setting
 
