@@ -333,3 +333,20 @@ def test_class_of_tasks_that_stay(tmp_path: Path, stage: str, base: str) -> None
     found = [each.why for each in plan.findings if each.kind == "breaks"]
     reason = "async with app.app_context() on line 10"
     assert found == [f"Celery does not await ContextTask.__call__(), which needs {reason}"]
+
+
+def test_place_of_an_unknown_application(tmp_path: Path) -> None:
+    """The import of Celery is the place, if the call that creates the application is not found."""
+    text = """
+        import os
+        from celery import shared_task
+        from flask import Flask
+
+        app = Flask(__name__)
+
+        @shared_task
+        def add(a, b):
+            return a + b
+        """
+    plan = port(written(tmp_path, {"app.py": text}), "data")
+    assert [each.code for each in plan.findings] == ["from celery import shared_task"]

@@ -14,7 +14,7 @@ import libcst as cst
 
 from quartpatterns.porting.celery_move.blockers import find_blockers
 from quartpatterns.porting.celery_move.calls import move_calls, report_names
-from quartpatterns.porting.celery_move.code import CeleryCode, uses_celery
+from quartpatterns.porting.celery_move.code import CeleryCode, imports_celery, uses_celery
 from quartpatterns.porting.celery_move.connection import NAMES, TasksConnection
 from quartpatterns.porting.celery_move.eager import move_eager_tests
 from quartpatterns.porting.celery_move.schedule import move_schedule
@@ -64,7 +64,7 @@ def move_celery(project: SourceProject, rules: Rules) -> CeleryMove:
     try:
         return _moved(code)
     except NotMovableError as error:
-        place: cst.CSTNode = files[0].tree.body[0]
+        place = next(node for node in files[0].spans if imports_celery(node))
         why = f"Celery stays: {error}"
         return CeleryMove(findings=[finding("differs", files[0], place, why, STAYS)])
 

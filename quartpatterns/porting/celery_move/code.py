@@ -40,6 +40,7 @@ __all__ = [
     "TASKS",
     "CeleryCode",
     "import_name",
+    "imports_celery",
     "keyword",
     "moves",
     "source",
@@ -58,13 +59,14 @@ def moves() -> dict[str, dict[str, Any]]:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
+def imports_celery(node: cst.CSTNode) -> bool:
+    """Return whether a statement imports Celery."""
+    return any(module.partition(".")[0] == "celery" for module in imported_modules(node))
+
+
 def uses_celery(file: PythonFile) -> bool:
     """Return whether a file imports Celery."""
-    return b"celery" in file.text and any(
-        module.partition(".")[0] == "celery"
-        for node in file.spans
-        for module in imported_modules(node)
-    )
+    return b"celery" in file.text and any(map(imports_celery, file.spans))
 
 
 class CeleryCode:
