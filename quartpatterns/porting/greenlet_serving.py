@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
@@ -84,10 +84,10 @@ def find_greenlet_problems(analysis: Analysis, databases: Databases) -> list[Por
 
 
 def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
-    """Yield calls that wait, except those of SQLAlchemy."""
-    for file, node, call, why, _ in blocking(analysis):
+    """Yield calls that wait or run an event loop, except those of SQLAlchemy."""
+    for found, call in blocking(analysis):
         if not OF_SQLALCHEMY.search(call):
-            yield finding("blocks", file, node, why, REMEDY)
+            yield replace(found, remedy=REMEDY)
 
 
 def _engines(databases: Databases) -> Iterator[PortFinding]:
