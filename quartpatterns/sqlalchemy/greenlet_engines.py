@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import threading
@@ -95,6 +96,7 @@ async def async_drivers(
         ValueError: There is no asynchronous driver for a database, or an engine has options that
             its asynchronous driver does not have. The message says what to change.
         ImportError: The asynchronous driver is not installed; the message says what to install.
+        RuntimeError: An engine is used on another event loop at the same time.
 
     .. versionadded:: 0.1
     """
@@ -109,6 +111,7 @@ async def async_drivers(
                 continue
             for engine in _engines(source):
                 if not _is_in_memory(engine):
+                    _check_loop(engine)
                     converted = partial(_converted, engine, known)
                     await stack.enter_async_context(_shared(engine, converted))
         yield
@@ -163,6 +166,15 @@ def _engines(source: Any) -> list[Engine]:
     return [*engines.values()]
 
 
+def _check_loop(engine: Engine) -> None:
+    """Refuse an engine whose connections belong to another event loop: they would wait for ever."""
+    if isinstance(engine, GreenletEngine) and engine.loop is not asyncio.get_running_loop():
+        raise RuntimeError(
+            f"async_drivers() has {engine.url!r} on another event loop already: use an engine for"
+            " each event loop, or a process"
+        )
+
+
 def _is_in_memory(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite" and sqlite_file(engine.url) is None
 
@@ -174,9 +186,11 @@ class GreenletEngine(Engine):
 
     Attributes:
         asynchronous: The engine with the pool and the dialect for greenlets.
+        loop: The event loop on which it waits.
     """
 
     asynchronous: AsyncEngine
+    loop: asyncio.AbstractEventLoop
 
     if not TYPE_CHECKING:  # For type checkers these are attributes.
 
@@ -212,12 +226,13 @@ async def _converted(engine: Engine, drivers: _Drivers) -> AsyncGenerator[None, 
     for dialect in dialects:
         dialect._set_connection_characteristics = _set_characteristics
     changed.asynchronous = asynchronous
+    changed.loop = asyncio.get_running_loop()
     changed.__class__ = GreenletEngine
     try:
         yield
     finally:
         changed.__class__ = Engine
-        del changed.asynchronous
+        del changed.asynchronous, changed.loop
         for dialect in dialects:
             del dialect._set_connection_characteristics
         await asynchronous.dispose()

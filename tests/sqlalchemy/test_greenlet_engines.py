@@ -497,6 +497,21 @@ async def test_two_applications(engine: Engine) -> None:
     assert session.registry is by_thread
 
 
+async def test_two_event_loops(tmp_path: Path) -> None:
+    """An engine is used on one event loop at a time, as its connections belong to it."""
+    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
+
+    async def use() -> None:
+        async with async_drivers(engine):
+            await greenlet_spawn(is_asynchronous, engine)
+
+    async with async_drivers(engine):
+        with pytest.raises(RuntimeError, match="on another event loop already: use an engine"):
+            await asyncio.to_thread(asyncio.run, use())
+        await use()
+    await asyncio.to_thread(asyncio.run, use())
+
+
 async def test_all_or_none(tmp_path: Path) -> None:
     """If a source is refused, the ones before are as they were."""
     engine = create_engine(f"sqlite:///{tmp_path}/app.db")
