@@ -127,6 +127,6 @@ def _asynchronous_views(analysis: Analysis) -> Iterator[PortFinding]:
                 "breaks",
                 info.file,
                 info.node,
-                "Flask cannot run an asynchronous view on the event loop",
-                "write its route for the application in asgi.py",
+                "Flask cannot run an asynchronous view, hook or error handler on the event loop",
+                "remove 'async', or write a view for the application in asgi.py",
             )

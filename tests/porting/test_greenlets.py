@@ -206,6 +206,16 @@ def test_report(tmp_path: Path) -> None:
     ]
 
 
+def test_asynchronous_hook(tmp_path: Path) -> None:
+    """A hook cannot be written for the other application, so the remedy is another one."""
+    hook = "\n\napp = create_app()\n\n\n@app.before_request\nasync def hook():\n    pass\n"
+    plan = serve(written(tmp_path, {"shop.py": EXTENSION + hook}))
+    [finding] = plan.findings
+    assert (finding.kind, finding.code) == ("breaks", "async def hook():")
+    assert "hook" in finding.why
+    assert "remove 'async'" in finding.remedy
+
+
 def test_refused(tmp_path: Path) -> None:
     """It is for the stage ``serve``, and for applications with SQLAlchemy."""
     folder = written(tmp_path, {"app.py": "from flask import Flask\n\napp = Flask(__name__)\n"})
