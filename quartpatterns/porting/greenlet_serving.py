@@ -17,6 +17,7 @@ __all__ = ["Databases", "find_databases", "find_greenlet_problems"]
 
 SOURCES = re.compile(r"(^|\.)(create_engine|scoped_session)$")
 OF_SQLALCHEMY = re.compile(r"\b(flask_)?sqlalchemy\.")
+DRIVERS = frozenset({"cx_Oracle", "MySQLdb", "mysql", "psycopg2", "pymysql", "pyodbc"})
 LOCKS = re.compile(r"(^|\.)(Lock|RLock|Semaphore|BoundedSemaphore|Condition|local)$")
 REMEDY = "write its route for the application in asgi.py, or leave out --greenlets"
 
@@ -78,6 +79,7 @@ def find_greenlet_problems(analysis: Analysis, databases: Databases) -> list[Por
     return [
         *_blocking(analysis),
         *_engines(databases),
+        *_drivers(analysis.project),
         *_locks(analysis.project),
         *_asynchronous_views(analysis),
     ]
@@ -99,6 +101,23 @@ def _engines(databases: Databases) -> Iterator[PortFinding]:
             "asgi.py does not know what this makes, so its database stops the event loop",
             "pass it to async_drivers() in asgi.py",
         )
+
+
+def _drivers(project: SourceProject) -> Iterator[PortFinding]:
+    """Yield imports of drivers, whose errors and connections are others in greenlets."""
+    for file in project.files:
+        if file.is_test:
+            continue
+        for node in file.spans:
+            if any(each.partition(".")[0] in DRIVERS for each in imported_modules(node)):
+                yield finding(
+                    "differs",
+                    file,
+                    node,
+                    "in requests, errors ('error.orig') and connections are of the asynchronous"
+                    " driver",
+                    "use errors of SQLAlchemy, such as IntegrityError",
+                )
 
 
 def _locks(project: SourceProject) -> Iterator[PortFinding]:

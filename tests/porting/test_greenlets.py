@@ -216,6 +216,14 @@ def test_asynchronous_hook(tmp_path: Path) -> None:
     assert "remove 'async'" in finding.remedy
 
 
+def test_drivers(tmp_path: Path) -> None:
+    """A project that imports its driver compares errors with the classes of that driver."""
+    imports = "from psycopg2.errors import UniqueViolation\nimport psycopg2x\n"
+    assert found(serve(written(tmp_path, {"shop.py": imports + EXTENSION}))) == [
+        ("differs", 1, "from psycopg2.errors import UniqueViolation")
+    ]
+
+
 def test_refused(tmp_path: Path) -> None:
     """It is for the stage ``serve``, and for applications with SQLAlchemy."""
     folder = written(tmp_path, {"app.py": "from flask import Flask\n\napp = Flask(__name__)\n"})
