@@ -71,7 +71,7 @@ _DIALECT_EVENTS = (
 async def async_drivers(
     *sources: Any, drivers: Mapping[str, str] | None = None
 ) -> AsyncGenerator[None, None]:
-    """Use asynchronous drivers in greenlets, for engines that :func:`create_engine` has made.
+    """Use asynchronous drivers in greenlets, for engines that ``create_engine()`` has made.
 
     In a request of :class:`~quartpatterns.appdispatch.GreenletWSGIMiddleware`, the engines wait for
     the database without stopping the event loop, and each request has its own session of a
