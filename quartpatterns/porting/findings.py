@@ -24,6 +24,7 @@ __all__ = ["blocking", "find_problems", "finding"]
 
 UNKNOWN = "read whether it works with bridge_flask(), and add a file of rules"
 SETUP = re.compile(r"(setUp|tearDown)(Class|Module)$|(setup|teardown)(_|$)")
+RUNS_LOOP = re.compile(r"asyncio\.(run|Runner\.run|AbstractEventLoop\.run_\w+)\(\)$")
 # Extensions that use no context of the application when they are initialised.
 NO_CONTEXT = frozenset(
     {"flask_babel", "flask_bcrypt", "flask_bootstrap", "flask_caching", "flask_cors"}
@@ -152,19 +153,22 @@ def _file_of(node: cst.CSTNode, analysis: Analysis) -> PythonFile | None:
 
 
 def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
-    for file, node, _, why, remedy in blocking(analysis):
-        yield finding("blocks", file, node, why, remedy)
+    for found, _ in blocking(analysis):
+        yield found
 
 
-def blocking(
-    analysis: Analysis,
-) -> Iterator[tuple[PythonFile, cst.CSTNode, str, str, str]]:
-    """Yield calls that stop the event loop: file, node, name, why, and what to write instead."""
+def blocking(analysis: Analysis) -> Iterator[tuple[PortFinding, str]]:
+    """Yield calls that stop the event loop, or need that none runs, and their names."""
     running = analysis.on_the_event_loop()
     for node, (file, call, remedy) in analysis.blocking.items():
-        if not file.is_test and analysis.enclosing(node, file) in running:
+        if file.is_test or analysis.enclosing(node, file) not in running:
+            continue
+        if RUNS_LOOP.match(call):
+            why = f"{call} raises RuntimeError where an event loop is running, as in requests"
+            yield finding("breaks", file, node, why, remedy), call
+        else:
             why = f"{call} stops the event loop until it returns: no other request is handled"
-            yield file, node, call, why, remedy
+            yield finding("blocks", file, node, why, remedy), call
 
 
 def _unknown_extensions(analysis: Analysis, rules: Rules) -> Iterator[PortFinding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
@@ -17,6 +17,7 @@ __all__ = ["Databases", "find_databases", "find_greenlet_problems"]
 
 SOURCES = re.compile(r"(^|\.)(create_engine|scoped_session)$")
 OF_SQLALCHEMY = re.compile(r"\b(flask_)?sqlalchemy\.")
+DRIVERS = frozenset({"cx_Oracle", "MySQLdb", "mysql", "psycopg2", "pymysql", "pyodbc"})
 LOCKS = re.compile(r"(^|\.)(Lock|RLock|Semaphore|BoundedSemaphore|Condition|local)$")
 REMEDY = "write its route for the application in asgi.py, or leave out --greenlets"
 
@@ -78,16 +79,17 @@ def find_greenlet_problems(analysis: Analysis, databases: Databases) -> list[Por
     return [
         *_blocking(analysis),
         *_engines(databases),
+        *_drivers(analysis.project),
         *_locks(analysis.project),
         *_asynchronous_views(analysis),
     ]
 
 
 def _blocking(analysis: Analysis) -> Iterator[PortFinding]:
-    """Yield calls that wait, except those of SQLAlchemy."""
-    for file, node, call, why, _ in blocking(analysis):
+    """Yield calls that wait or run an event loop, except those of SQLAlchemy."""
+    for found, call in blocking(analysis):
         if not OF_SQLALCHEMY.search(call):
-            yield finding("blocks", file, node, why, REMEDY)
+            yield replace(found, remedy=REMEDY)
 
 
 def _engines(databases: Databases) -> Iterator[PortFinding]:
@@ -99,6 +101,23 @@ def _engines(databases: Databases) -> Iterator[PortFinding]:
             "asgi.py does not know what this makes, so its database stops the event loop",
             "pass it to async_drivers() in asgi.py",
         )
+
+
+def _drivers(project: SourceProject) -> Iterator[PortFinding]:
+    """Yield imports of drivers, whose errors and connections are others in greenlets."""
+    for file in project.files:
+        if file.is_test:
+            continue
+        for node in file.spans:
+            if any(each.partition(".")[0] in DRIVERS for each in imported_modules(node)):
+                yield finding(
+                    "differs",
+                    file,
+                    node,
+                    "in requests, errors ('error.orig') and connections are of the asynchronous"
+                    " driver",
+                    "use errors of SQLAlchemy, such as IntegrityError",
+                )
 
 
 def _locks(project: SourceProject) -> Iterator[PortFinding]:
@@ -127,6 +146,6 @@ def _asynchronous_views(analysis: Analysis) -> Iterator[PortFinding]:
                 "breaks",
                 info.file,
                 info.node,
-                "Flask cannot run an asynchronous view on the event loop",
-                "write its route for the application in asgi.py",
+                "Flask cannot run an asynchronous view, hook or error handler on the event loop",
+                "remove 'async', or write a view for the application in asgi.py",
             )

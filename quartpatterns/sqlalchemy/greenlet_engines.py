@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from importlib.util import find_spec
+from inspect import getclosurevars
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import URL, Dialect, Engine, NullPool, Pool, QueuePool, StaticPool, event
 from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.engine.base import OptionEngine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import scoped_session
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
@@ -66,7 +71,7 @@ _DIALECT_EVENTS = (
 async def async_drivers(
     *sources: Any, drivers: Mapping[str, str] | None = None
 ) -> AsyncGenerator[None, None]:
-    """Use asynchronous drivers in greenlets, for engines that :func:`create_engine` has made.
+    """Use asynchronous drivers in greenlets, for engines that ``create_engine()`` has made.
 
     In a request of :class:`~quartpatterns.appdispatch.GreenletWSGIMiddleware`, the engines wait for
     the database without stopping the event loop, and each request has its own session of a
@@ -91,20 +96,55 @@ async def async_drivers(
         ValueError: There is no asynchronous driver for a database, or an engine has options that
             its asynchronous driver does not have. The message says what to change.
         ImportError: The asynchronous driver is not installed; the message says what to install.
+        RuntimeError: An engine is used on another event loop at the same time.
 
     .. versionadded:: 0.1
     """
     known = {**_DRIVERS, **{name: (driver,) for name, driver in (drivers or {}).items()}}
     async with AsyncExitStack() as stack:
-        stack.enter_context(_warnings())
+        await stack.enter_async_context(_shared(Pool, _warnings))
+        await stack.enter_async_context(_shared(OptionEngine, _dialects_of_option_engines))
         for source in sources:
             if isinstance(source, scoped_session):
-                stack.enter_context(_scoped_by_request(cast("Any", source)))
+                scoped = partial(_scoped_by_request, cast("Any", source))
+                await stack.enter_async_context(_shared(cast("object", source), scoped))
                 continue
             for engine in _engines(source):
-                if not isinstance(engine, GreenletEngine) and not _is_in_memory(engine):
-                    await stack.enter_async_context(_converted(engine, known))
+                if not _is_in_memory(engine):
+                    _check_loop(engine)
+                    converted = partial(_converted, engine, known)
+                    await stack.enter_async_context(_shared(engine, converted))
         yield
+
+
+_uses: dict[int, tuple[AsyncExitStack, list[None]]] = {}  # by the id of what has changed
+
+
+@asynccontextmanager
+async def _shared(
+    changed: object, change: Callable[[], AbstractAsyncContextManager[None]]
+) -> AsyncGenerator[None, None]:
+    """Enter *change* if nobody else has, and leave it when its last user leaves.
+
+    Several applications can use one engine, and begin and end in any order.
+
+    Arguments:
+        changed: What *change* changes.
+        change: Returns the context manager.
+    """
+    if id(changed) not in _uses:
+        stack = AsyncExitStack()
+        await stack.enter_async_context(change())
+        _uses[id(changed)] = stack, []
+    stack, users = _uses[id(changed)]
+    users.append(None)
+    try:
+        yield
+    finally:
+        users.pop()
+        if not users:
+            del _uses[id(changed)]
+            await stack.aclose()
 
 
 def _engines(source: Any) -> list[Engine]:
@@ -126,6 +166,15 @@ def _engines(source: Any) -> list[Engine]:
     return [*engines.values()]
 
 
+def _check_loop(engine: Engine) -> None:
+    """Refuse an engine whose connections belong to another event loop: they would wait for ever."""
+    if isinstance(engine, GreenletEngine) and engine.loop is not asyncio.get_running_loop():
+        raise RuntimeError(
+            f"async_drivers() has {engine.url!r} on another event loop already: use an engine for"
+            " each event loop, or a process"
+        )
+
+
 def _is_in_memory(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite" and sqlite_file(engine.url) is None
 
@@ -137,9 +186,11 @@ class GreenletEngine(Engine):
 
     Attributes:
         asynchronous: The engine with the pool and the dialect for greenlets.
+        loop: The event loop on which it waits.
     """
 
     asynchronous: AsyncEngine
+    loop: asyncio.AbstractEventLoop
 
     if not TYPE_CHECKING:  # For type checkers these are attributes.
 
@@ -170,16 +221,55 @@ class GreenletEngine(Engine):
 async def _converted(engine: Engine, drivers: _Drivers) -> AsyncGenerator[None, None]:
     """Make *engine* a :class:`GreenletEngine`, and at the end what it was."""
     asynchronous = _asynchronous(engine, drivers)
-    before: Any = engine.__class__
     changed: Any = engine
+    dialects: list[Any] = [engine.dialect, asynchronous.sync_engine.dialect]
+    for dialect in dialects:
+        dialect._set_connection_characteristics = _set_characteristics
     changed.asynchronous = asynchronous
+    changed.loop = asyncio.get_running_loop()
     changed.__class__ = GreenletEngine
     try:
         yield
     finally:
-        changed.__class__ = before
-        del changed.asynchronous
+        changed.__class__ = Engine
+        del changed.asynchronous, changed.loop
+        for dialect in dialects:
+            del dialect._set_connection_characteristics
         await asynchronous.dispose()
+
+
+def _set_characteristics(connection: Any, characteristics: Any) -> None:
+    """Set options of an engine, such as ``isolation_level``, for a connection.
+
+    SQLAlchemy would use the dialect that the engine had when it got the options.
+    """
+    dialect = connection.dialect
+    cast("Any", type(dialect))._set_connection_characteristics(dialect, connection, characteristics)
+
+
+@asynccontextmanager
+async def _dialects_of_option_engines() -> AsyncGenerator[None, None]:
+    """Let what ``engine.execution_options()`` returns have the dialect that *engine* has now.
+
+    It has the pool of *engine* already, but keeps the dialect that *engine* had before.
+    """
+
+    def get(self: Any) -> Dialect:
+        dialect: Dialect = self._proxied.dialect
+        return dialect
+
+    def store(self: Any, _: Dialect) -> None:  # for the time after this
+        engine = self._proxied
+        while isinstance(engine, OptionEngine):
+            engine = engine._proxied
+        self.__dict__["dialect"] = engine.__dict__["dialect"]
+
+    option_engine: Any = OptionEngine
+    option_engine.dialect = property(get, store)
+    try:
+        yield
+    finally:
+        del option_engine.dialect
 
 
 def _asynchronous(engine: Engine, drivers: _Drivers) -> AsyncEngine:
@@ -294,17 +384,23 @@ def _copy_listeners(source: Engine, target: Engine) -> None:
     are not in these lists, and are called anyway.
     """
     for name in (*_POOL_EVENTS, *_DIALECT_EVENTS):
-        listeners = [
-            each
-            for each in _listeners(source, name)
-            if not getattr(each, "__module__", "").startswith("sqlalchemy.")
-        ]
+        listeners = [each for each in _listeners(source, name) if not _is_of_sqlalchemy(each)]
         # A handler of this package makes the connection, and would be the last to be called.
         last = _listeners(target, name) if listeners and name == "do_connect" else []
         for each in last:
             event.remove(target, name, each)
         for each in (*listeners, *last):
             event.listen(target, name, each)
+
+
+def _is_of_sqlalchemy(listener: Any) -> bool:
+    """Return whether an event handler is SQLAlchemy's own."""
+    # The options "once" and "named", and handlers with fewer arguments, are functions around "fn".
+    while isinstance(listener, FunctionType) and "fn" in (
+        variables := getclosurevars(listener).nonlocals
+    ):
+        listener = variables["fn"]
+    return str(getattr(listener, "__module__", "")).startswith("sqlalchemy.")
 
 
 def _listeners(engine: Engine, name: str) -> list[Any]:
@@ -355,8 +451,8 @@ class _RequestRegistry(ScopedRegistry[Any]):
             self.outside.clear()
 
 
-@contextmanager
-def _scoped_by_request(session: scoped_session[Any]) -> Generator[None, None, None]:
+@asynccontextmanager
+async def _scoped_by_request(session: scoped_session[Any]) -> AsyncGenerator[None, None]:
     """Give each request its own session, if *session* has one for each thread."""
     registry: Any = session.registry
     by_thread = isinstance(registry, ThreadLocalRegistry) or registry.scopefunc in (
@@ -371,8 +467,8 @@ def _scoped_by_request(session: scoped_session[Any]) -> Generator[None, None, No
         session.registry = registry
 
 
-@contextmanager
-def _warnings() -> Generator[None, None, None]:
+@asynccontextmanager
+async def _warnings() -> AsyncGenerator[None, None]:
     """Log a warning when a driver connects that would stop the event loop."""
     warn: Callable[[Any, object], None] = _warn
     event.listen(Pool, "connect", warn)

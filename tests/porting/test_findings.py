@@ -113,6 +113,16 @@ CASES = {
         "@app.get('/')\ndef index():\n    subprocess.run('ls')\n    return ''\n",
         ("blocks", 2, "subprocess.run() stops the event loop", "create_subprocess_exec"),
     ),
+    "a view that runs an event loop": (
+        "import asyncio\n\n\n@app.get('/')\ndef index():\n    asyncio.run(asyncio.sleep(1))\n"
+        "    return ''\n",
+        ("breaks", 5, "asyncio.run() raises RuntimeError where an event loop", "await the"),
+    ),
+    "a view that runs an event loop of its own": (
+        "import asyncio\n\n\n@app.get('/')\ndef index():\n    loop = asyncio.new_event_loop()\n"
+        "    loop.run_until_complete(asyncio.sleep(1))\n    return ''\n",
+        ("breaks", 6, "run_until_complete() raises RuntimeError", "await the coroutine"),
+    ),
     "threads of libraries": (
         "def count():\n    return threading.active_count()\n",
         ("differs", 1, "threading.active_count() differs", "threads of your own"),

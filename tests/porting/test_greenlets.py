@@ -146,6 +146,7 @@ def test_from_threads(tmp_path: Path) -> None:
 def test_report(tmp_path: Path) -> None:
     """The report names what stops all requests, and what all requests share."""
     text = """
+    import asyncio
     import threading
     import time
 
@@ -180,8 +181,14 @@ def test_report(tmp_path: Path) -> None:
         return "x"
 
 
+    @app.get("/run")
+    def run():
+        return asyncio.run(asynchronous())
+
+
     def main():
         time.sleep(2)
+        asyncio.run(asynchronous())
 
 
     def in_thread():
@@ -189,12 +196,31 @@ def test_report(tmp_path: Path) -> None:
     """
     plan = serve(written(tmp_path, {"app.py": text}))
     assert found(plan) == [
-        ("differs", 11, "threading.Lock()"),
-        ("differs", 12, "threading.local()"),
-        ("blocks", 13, 'create_engine("sqlite:///shop.db")'),
-        ("blocks", 17, 'create_engine("sqlite:///other.db")'),
-        ("blocks", 21, "time.sleep(1)"),
-        ("breaks", 31, "async def asynchronous():"),
+        ("differs", 12, "threading.Lock()"),
+        ("differs", 13, "threading.local()"),
+        ("blocks", 14, 'create_engine("sqlite:///shop.db")'),
+        ("blocks", 18, 'create_engine("sqlite:///other.db")'),
+        ("blocks", 22, "time.sleep(1)"),
+        ("breaks", 32, "async def asynchronous():"),
+        ("breaks", 38, "asyncio.run(asynchronous())"),
+    ]
+
+
+def test_asynchronous_hook(tmp_path: Path) -> None:
+    """A hook cannot be written for the other application, so the remedy is another one."""
+    hook = "\n\napp = create_app()\n\n\n@app.before_request\nasync def hook():\n    pass\n"
+    plan = serve(written(tmp_path, {"shop.py": EXTENSION + hook}))
+    [finding] = plan.findings
+    assert (finding.kind, finding.code) == ("breaks", "async def hook():")
+    assert "hook" in finding.why
+    assert "remove 'async'" in finding.remedy
+
+
+def test_drivers(tmp_path: Path) -> None:
+    """A project that imports its driver compares errors with the classes of that driver."""
+    imports = "from psycopg2.errors import UniqueViolation\nimport psycopg2x\n"
+    assert found(serve(written(tmp_path, {"shop.py": imports + EXTENSION}))) == [
+        ("differs", 1, "from psycopg2.errors import UniqueViolation")
     ]
 
 

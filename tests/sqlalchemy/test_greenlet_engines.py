@@ -270,6 +270,62 @@ async def test_event_handlers(engine: Engine) -> None:
     assert calls == ["do_connect", "class", "connect", "execute"]
 
 
+@pytest.mark.parametrize("options", [{"once": True}, {"named": True}])
+async def test_options_of_event_handlers(engine: Engine, options: dict[str, bool]) -> None:
+    """Handlers that SQLAlchemy wraps in functions of its own are called as well."""
+    calls: list[str] = []
+
+    def handler(*args: Any, **named: Any) -> None:
+        calls.append("connect")
+
+    event.listen(engine, "connect", handler, **options)
+    async with async_drivers(engine):
+        await greenlet_spawn(is_asynchronous, engine)
+    assert calls == ["connect"]
+
+
+def autocommits(engine: Engine) -> bool:
+    """Return whether a connection commits each statement."""
+    with engine.connect() as connection:
+        connection.execute(text("DELETE FROM note"))
+        driver: Any = connection.connection.dbapi_connection
+        if engine.dialect.name == "sqlite":
+            return not driver.in_transaction
+        autocommit: bool = driver.autocommit
+        return autocommit
+
+
+async def test_execution_options(engine: Engine) -> None:
+    """Engines with other options, made before or in a request, work in greenlets and in threads."""
+    before = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def make() -> Engine:
+        made = engine.execution_options(isolation_level="AUTOCOMMIT")
+        return made.execution_options(logging_token="request")
+
+    async with async_drivers(engine):
+        in_request = await greenlet_spawn(make)
+        for each in (before, in_request):
+            assert await greenlet_spawn(is_asynchronous, each)
+            assert await greenlet_spawn(autocommits, each)
+            assert (await greenlet_spawn(getattr, each, "dialect")).is_async
+            assert await asyncio.to_thread(autocommits, each)
+        assert not await greenlet_spawn(autocommits, engine)
+    for each in (before, in_request):
+        assert not each.dialect.is_async
+        assert await asyncio.to_thread(autocommits, each)
+
+
+async def test_execution_options_of_the_engine(url: str) -> None:
+    """Options that ``create_engine`` has been given work in greenlets and in threads."""
+    engine = create_engine(url, execution_options={"isolation_level": "AUTOCOMMIT"})
+    await asyncio.to_thread(Base.metadata.create_all, engine)
+    async with async_drivers(engine):
+        assert await greenlet_spawn(autocommits, engine)
+        assert await asyncio.to_thread(autocommits, engine)
+    engine.dispose()
+
+
 async def test_pragmas(tmp_path: Path) -> None:
     """The handler that recipes show sets pragmas, also if it tests for a connection of sqlite3."""
     engine = create_engine(f"sqlite:///{tmp_path}/app.db")
@@ -424,6 +480,36 @@ async def test_chosen_driver(postgres_url: str) -> None:
         assert await greenlet_spawn(is_asynchronous, engine)
         assert await greenlet_spawn(lambda: engine.driver) == "asyncpg"
         assert engine.driver == "psycopg"
+
+
+async def test_two_applications(engine: Engine) -> None:
+    """They can use the same engine and session, and begin and end in any order."""
+    session = scoped_session(sessionmaker(bind=engine))
+    by_thread = session.registry
+    first, second = (async_drivers(engine, session) for _ in range(2))
+    await first.__aenter__()
+    await second.__aenter__()
+    await first.__aexit__(None, None, None)
+    assert await greenlet_spawn(is_asynchronous, engine)
+    assert session.registry is not by_thread
+    await second.__aexit__(None, None, None)
+    assert type(engine) is Engine
+    assert session.registry is by_thread
+
+
+async def test_two_event_loops(tmp_path: Path) -> None:
+    """An engine is used on one event loop at a time, as its connections belong to it."""
+    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
+
+    async def use() -> None:
+        async with async_drivers(engine):
+            await greenlet_spawn(is_asynchronous, engine)
+
+    async with async_drivers(engine):
+        with pytest.raises(RuntimeError, match="on another event loop already: use an engine"):
+            await asyncio.to_thread(asyncio.run, use())
+        await use()
+    await asyncio.to_thread(asyncio.run, use())
 
 
 async def test_all_or_none(tmp_path: Path) -> None:
