@@ -271,6 +271,7 @@ PRIVATE = [
             ("sqlalchemy.pool:QueuePool", "_max_overflow"),
             ("sqlalchemy.pool:QueuePool", "_pool"),
             ("sqlalchemy.engine.default:DefaultDialect", "_on_connect_isolation_level"),
+            ("sqlalchemy.engine.default:DefaultDialect", "_set_connection_characteristics"),
         )
     ),
 ]

@@ -87,6 +87,7 @@ async def test_whole_visit(browser: Browser, gallery_url: str, scripts: bool) ->
         await expect(page.locator("#found")).to_contain_text(" of ")
         assert 0 < await page.locator("details.difference").count() < everything
         await page.get_by_role("link", name="FaithfulQuart", exact=True).click()
+        await page.wait_for_load_state()  # The script of the page listens then.
         await page.get_by_label("Exchange").select_option("Range: bytes=-2")
         if not scripts:
             await page.get_by_role("button", name="Ask all three").click()
