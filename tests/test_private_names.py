@@ -271,8 +271,13 @@ PRIVATE = [
             ("sqlalchemy.pool:QueuePool", "_max_overflow"),
             ("sqlalchemy.pool:QueuePool", "_pool"),
             ("sqlalchemy.engine.default:DefaultDialect", "_on_connect_isolation_level"),
-            ("sqlalchemy.engine.default:DefaultDialect", "_set_connection_characteristics"),
         )
+    ),
+    Private(
+        "sqlalchemy",
+        "sqlalchemy.engine.default:DefaultDialect",
+        "_set_connection_characteristics",
+        "it sets the isolation level of an engine, with the dialect that the engine had before",
     ),
 ]
 
