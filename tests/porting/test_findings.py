@@ -56,6 +56,10 @@ CASES = {
         "for each in [app]:\n    with each.app_context():\n        pass\n",
         ("breaks", 1, "a module cannot use async with each.app_context()", "asyncio.run()"),
     ),
+    "the chunks of a response": (
+        "def check():\n    return app.test_client().get('/').response == [b'a']\n",
+        ("breaks", 1, "response does not exist in ASGI", "await response.get_data()"),
+    ),
     "a class body": (
         "class Page:\n    text = helper('a')\n",
         ("breaks", 1, "the body of a class cannot use await helper()", "a function"),
