@@ -141,7 +141,9 @@ async def test_password_and_socket(make_app: MakeApp, tmp_path: Path) -> None:
 
 
 async def test_cluster(make_app: MakeApp, tmp_path: Path) -> None:
-    async with in_thread(server(tmp_path, "--cluster-enabled", "yes")) as port:
+    # By default it also takes its port plus 10,000, which a connection of another test may have.
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    async with in_thread(server(tmp_path, *options)) as port:
         app, tasks = make_app(REDIS_URL=f"redis://127.0.0.1:{port}/0")
         double = with_double(tasks)
         async with app.app_context():
