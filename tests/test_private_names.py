@@ -271,6 +271,7 @@ PRIVATE = [
             ("sqlalchemy.pool:QueuePool", "_max_overflow"),
             ("sqlalchemy.pool:QueuePool", "_pool"),
             ("sqlalchemy.engine.default:DefaultDialect", "_on_connect_isolation_level"),
+            ("sqlalchemy.engine.default:DefaultDialect", "_user_defined_max_identifier_length"),
         )
     ),
     Private(

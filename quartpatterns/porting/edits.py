@@ -400,7 +400,7 @@ class _Writer:
     def _context_manager(self, info: FunctionInfo, edits: Edits, wanted: dict[str, str]) -> None:
         for decorator in info.node.decorators:
             node = decorator.decorator
-            if _full_name(node, edits.file) != "contextlib.contextmanager":
+            if edits.file.full_name(node) != "contextlib.contextmanager":
                 continue
             if isinstance(node, cst.Attribute):
                 edits.replace(node.attr, "asynccontextmanager")
@@ -419,7 +419,7 @@ class _Writer:
             return
         # The methods may call those of the base class: unittest.TestCase.setUp(self)
         for base in (*(each.value for each in node.bases), *_owners(node.body)):
-            if _full_name(base, edits.file) != "unittest.TestCase":
+            if edits.file.full_name(base) != "unittest.TestCase":
                 continue
             if isinstance(base, cst.Attribute):
                 edits.replace(base.attr, "IsolatedAsyncioTestCase")
@@ -565,9 +565,3 @@ def _owners(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
         if isinstance(each, cst.Attribute):
             yield each.value
         pending += each.children
-
-
-def _full_name(node: cst.CSTNode, file: PythonFile) -> str:
-    """Return the name with the module from which the file imports it."""
-    head, dot, rest = dotted_name(node).partition(".")
-    return f"{file.imported_names.get(head, head)}{dot}{rest}"

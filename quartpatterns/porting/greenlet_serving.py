@@ -18,7 +18,7 @@ __all__ = ["Databases", "find_databases", "find_greenlet_problems"]
 SOURCES = re.compile(r"(^|\.)(create_engine|scoped_session)$")
 OF_SQLALCHEMY = re.compile(r"\b(flask_)?sqlalchemy\.")
 DRIVERS = frozenset({"cx_Oracle", "MySQLdb", "mysql", "psycopg2", "pymysql", "pyodbc"})
-LOCKS = re.compile(r"(^|\.)(Lock|RLock|Semaphore|BoundedSemaphore|Condition|local)$")
+LOCKS = frozenset(("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "local"))
 REMEDY = "write its route for the application in asgi.py, or leave out --greenlets"
 
 
@@ -125,18 +125,19 @@ def _locks(project: SourceProject) -> Iterator[PortFinding]:
     for file in project.files:
         if file.is_test:
             continue
-        nodes = list(file.spans)
-        if not any("threading" in imported_modules(node) for node in nodes):
-            continue
-        for node in nodes:
-            if isinstance(node, cst.Call) and (found := LOCKS.search(file.source(node.func))):
-                if found[2] == "local":
-                    why = "all requests run in one thread, and share what this contains"
-                    remedy = "use flask.g, or contextvars.ContextVar"
-                else:
-                    why = "a request that waits for it while another one holds it waits for ever"
-                    remedy = "hold it for no call that waits, such as a query"
-                yield finding("differs", file, node, why, remedy)
+        for node in file.spans:
+            if not isinstance(node, cst.Call):
+                continue
+            module, _, name = file.full_name(node.func).rpartition(".")
+            if module != "threading" or name not in LOCKS:
+                continue
+            if name == "local":
+                why = "all requests run in one thread, and share what this contains"
+                remedy = "use flask.g, or contextvars.ContextVar"
+            else:
+                why = "a request that waits for it while another one holds it waits for ever"
+                remedy = "hold it for no call that waits, such as a query"
+            yield finding("differs", file, node, why, remedy)
 
 
 def _asynchronous_views(analysis: Analysis) -> Iterator[PortFinding]:

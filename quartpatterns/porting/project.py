@@ -114,6 +114,13 @@ class PythonFile:
         start, end = self.spans[node]
         return self.text[start:end].decode()
 
+    def is_label(self, node: cst.Name) -> bool:
+        """Return whether a name is that of an attribute, or of a keyword argument."""
+        parent = self.parents[node]
+        return (isinstance(parent, cst.Attribute) and parent.attr is node) or (
+            isinstance(parent, cst.Arg) and parent.keyword is node
+        )
+
     @cached_property
     def imported_names(self) -> dict[str, str]:
         """The names that imports give to the file, and what they are: ``unittest.TestCase``."""
@@ -126,6 +133,11 @@ class PythonFile:
                 bound = alias.asname.name if alias.asname else alias.name
                 found.setdefault(dotted_name(bound), f"{prefix}{dotted_name(alias.name)}")
         return found
+
+    def full_name(self, node: cst.CSTNode) -> str:
+        """Return the name with the module from which the file imports it."""
+        head, dot, rest = dotted_name(node).partition(".")
+        return f"{self.imported_names.get(head, head)}{dot}{rest}"
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """Yield the parent of *node*, its parent, and so on."""

@@ -151,7 +151,7 @@ def _engines(source: Any) -> list[Engine]:
     """Return the engines of an application, or the engine itself."""
     if isinstance(source, Engine):
         return [source]
-    if not hasattr(source, "app_context"):
+    if not hasattr(source, "app_context") or not hasattr(source, "wsgi_app"):
         raise TypeError(
             "async_drivers() takes Flask applications, engines and scoped sessions, not a value of"
             f" type {type(source).__name__}"
@@ -322,6 +322,10 @@ def _options(engine: Engine) -> dict[str, Any]:
         "insertmanyvalues_page_size": dialect.insertmanyvalues_page_size,
         "label_length": dialect.label_length,
     }
+    if dialect.use_insertmanyvalues != type(dialect).use_insertmanyvalues:
+        options["use_insertmanyvalues"] = dialect.use_insertmanyvalues
+    if (length := dialect._user_defined_max_identifier_length) is not None:
+        options["max_identifier_length"] = length
     if (level := dialect._on_connect_isolation_level) is not None:
         options["isolation_level"] = level
     for name in ("json_serializer", "json_deserializer"):
@@ -362,7 +366,7 @@ def _connect_arguments(engine: Engine) -> dict[str, Any]:
 
     # Handlers of a class are called before those of the engine, which may change the arguments.
     dialect_class = type(engine.dialect)
-    event.listen(dialect_class, "do_connect", stop)
+    event.listen(dialect_class, "do_connect", stop, insert=True)
     try:
         with suppress(_Connecting):
             engine.pool.recreate().connect().close()

@@ -193,6 +193,7 @@ def test_report(tmp_path: Path) -> None:
 
     def in_thread():
         threading.Thread(target=main).start()
+        return asyncio.Lock()  # of no thread
     """
     plan = serve(written(tmp_path, {"app.py": text}))
     assert found(plan) == [

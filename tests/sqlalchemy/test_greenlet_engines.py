@@ -14,6 +14,7 @@ import pytest
 from blockbuster import BlockBuster
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from quart import Quart
 from sqlalchemy import (
     Engine,
     NullPool,
@@ -456,6 +457,7 @@ class OwnPool(QueuePool):
         ),
         (lambda: "sqlite:///x.db", "not a value of type str"),
         (lambda: Flask("shop"), "'shop' has no Flask-SQLAlchemy 3"),
+        (lambda: Quart("shop"), "not a value of type Quart"),
     ],
 )
 async def test_refused(make: Callable[[], Any], message: str) -> None:
@@ -463,6 +465,18 @@ async def test_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         async with async_drivers(make()):
             raise AssertionError("not refused")
+
+
+async def test_options_of_statements(tmp_path: Path) -> None:
+    """Options that change statements are those of the engine."""
+    engine = create_engine(
+        f"sqlite:///{tmp_path}/app.db", use_insertmanyvalues=False, max_identifier_length=40
+    )
+    async with async_drivers(engine):
+        dialect: Any = await greenlet_spawn(lambda: engine.dialect)
+        assert dialect.is_async
+        assert not dialect.use_insertmanyvalues
+        assert dialect.max_identifier_length == 40
 
 
 async def test_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,7 +251,7 @@ class CeleryCode:
         text = file.source(node)
         bound = text if isinstance(node, cst.Name) else ""
         taken = any(
-            isinstance(each, cst.Name) and each.value == name and not self._is_attribute(each, file)
+            isinstance(each, cst.Name) and each.value == name and not file.is_label(each)
             for each in file.spans
         )
         if bound == name or not taken:
@@ -261,12 +261,6 @@ class CeleryCode:
             other = f"Celery{name}" if not bound else bound
             self.want(file, f"from {module} import {name} as {other}")
             self.replace(node, file, other)
-
-    def _is_attribute(self, node: cst.Name, file: PythonFile) -> bool:
-        parent = file.parents[node]
-        return (isinstance(parent, cst.Attribute) and parent.attr is node) or (
-            isinstance(parent, cst.Arg) and parent.keyword is node
-        )
 
     def texts(self) -> dict[str, bytes]:
         """Return the new text of each file that changes."""
@@ -335,7 +329,7 @@ class CeleryCode:
                     isinstance(each, cst.Import | cst.ImportFrom) for each in file.ancestors(node)
                 ):
                     continue
-                if not self._is_attribute(node, file) and not self.is_covered(node, file):
+                if not file.is_label(node) and not self.is_covered(node, file):
                     return False
         return True
 

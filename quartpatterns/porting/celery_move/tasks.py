@@ -166,12 +166,8 @@ class _MovedTask:
                     self._self(node)
 
     def _is_inside(self, node: cst.Name) -> bool:
-        parent = self.file.parents[node]
-        if isinstance(parent, cst.Attribute) and parent.attr is node:
-            return False
-        if isinstance(parent, cst.Arg) and parent.keyword is node:
-            return False
-        return any(each is self.info.node.body for each in self.file.ancestors(node))
+        inside = any(each is self.info.node.body for each in self.file.ancestors(node))
+        return inside and not self.file.is_label(node)
 
     def _self(self, node: cst.Name) -> None:
         """Write what one use of ``self`` becomes."""

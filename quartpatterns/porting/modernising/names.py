@@ -103,20 +103,13 @@ class _Names:
     def _name(self, node: cst.Name) -> None:
         """A function that is a method now, or a decorator that has arguments."""
         rule = self.rules.names.get(self.old.names.get(node.value, ""))
-        if rule is None or self._in_import(node) or self._is_label(node):
+        if rule is None or self._in_import(node) or self.file.is_label(node):
             return
         new_name = rule.replace.rpartition(".")[2]
         if rule.method:
             self.edits.replace(node, f"{new_name}.{rule.method}")
         elif rule.arguments:
             self._decorator(node, new_name or node.value, rule)
-
-    def _is_label(self, node: cst.Name) -> bool:
-        """Return whether a name is an attribute, or the keyword of an argument."""
-        parent = self.file.parents[node]
-        return (isinstance(parent, cst.Attribute) and parent.attr is node) or (
-            isinstance(parent, cst.Arg) and parent.keyword is node
-        )
 
     def _decorator(self, node: cst.BaseExpression, new: str, rule: NameRule) -> None:
         """Write ``jwt_required()`` for ``jwt_required``: it returns the decorator now."""
