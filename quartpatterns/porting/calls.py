@@ -69,6 +69,14 @@ HARMLESS = CONSUMERS | frozenset(
 
 
 # Packages that are given applications and are no extensions of Flask.
+# Arguments with which a call does not wait.
+NO_WAIT = {
+    "block": "False",
+    "blocking": "False",
+    "check_deliverability": "False",
+    "timeout": "0",
+    "wait": "False",
+}
 SERVERS = frozenset(
     {"asgiref", "flask", "gunicorn", "hypercorn", "quart", "quartpatterns", "uvicorn", "werkzeug"}
 )
@@ -317,7 +325,7 @@ class Calls:
                 self.result.await_(node, scope.file, f"{scope.file.source(node.func)}()")
             if kind := rule.returned(method.name):
                 found.add(Instance(kind))
-            if remedy := rule.blocked(method.name):
+            if (remedy := rule.blocked(method.name)) and not _returns_at_once(node):
                 text = f"{method.type}.{method.name}()"
                 self.result.blocking[node] = (scope.file, text, remedy)
             accepts |= method.name in rule.accepts
@@ -390,7 +398,7 @@ class Calls:
             return frozenset()
         if rule.awaited:
             self.result.await_(node, scope.file, f"{name.rpartition('.')[2]}()")
-        if rule.blocks:
+        if rule.blocks and not _returns_at_once(node):
             self.result.blocking[node] = (scope.file, f"{name}()", rule.blocks)
         self.result.note_difference(node, scope.file, f"{name}()", rule)
         found: set[Value] = set()
@@ -598,3 +606,13 @@ class Calls:
                         self.result.leaks[node] = Problem(
                             "breaks", scope.file, node, why, rule.escapes
                         )
+
+
+def _returns_at_once(node: cst.Call) -> bool:
+    """Return whether an argument says that a call does not wait, such as ``block=False``."""
+    return any(
+        isinstance(arg.value, cst.Name | cst.Integer)
+        and arg.keyword is not None
+        and NO_WAIT.get(arg.keyword.value) == arg.value.value
+        for arg in node.args
+    )

@@ -322,7 +322,7 @@ def _options(engine: Engine) -> dict[str, Any]:
         "insertmanyvalues_page_size": dialect.insertmanyvalues_page_size,
         "label_length": dialect.label_length,
     }
-    if dialect.use_insertmanyvalues != type(dialect).use_insertmanyvalues:
+    if "use_insertmanyvalues" in vars(dialect):
         options["use_insertmanyvalues"] = dialect.use_insertmanyvalues
     if (length := dialect._user_defined_max_identifier_length) is not None:
         options["max_identifier_length"] = length

@@ -78,11 +78,14 @@ def index():
     with lock:  # blocks
         job = jobs.get()  # blocks
     lock.acquire()  # blocks
+    lock.acquire(blocking=False)
+    lock.acquire(blocking=True)  # blocks
     future = pool.submit(print)
     future.result()  # blocks
     with pool:  # blocks
         list(pool.map(print, [1]))  # blocks
     threading.Thread(target=print).join()  # blocks
+    threading.Thread(target=print).join(timeout=0)
     connection = sqlite3.connect("f")
     rows = connection.execute("SELECT 1")  # blocks
     row = rows.fetchone()  # blocks

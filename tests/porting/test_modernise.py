@@ -510,6 +510,37 @@ def test_tokens(tmp_path: Path) -> None:
     assert not make_plan(tmp_path, "modernise").changes
 
 
+def test_other_forms_of_tokens(tmp_path: Path) -> None:
+    """The algorithms are those that the project uses; what PyJWT 2 lacks is reported."""
+    head = "import flask, jwt\n\na = jwt.encode({}, 'k', algorithm='HS512')\n"
+    written(tmp_path, {"requirements.txt": "PyJWT==1.7.1\n"})
+    written(tmp_path, {"app.py": head + "b = jwt.decode(a, 'k')\n"})
+    [change] = make_plan(tmp_path, "modernise").changes
+    assert b"b = jwt.decode(a, 'k', algorithms=[\"HS512\"], options=" in change.after
+    for code in ("jwt.decode(a, 'k', True)", "jwt.decode(a, verify=False)"):
+        written(tmp_path, {"app.py": head + f"b = {code}\n"})
+        plan = make_plan(tmp_path, "modernise")
+        assert code.encode() in plan.changes[0].after
+        assert [(each.kind, each.line) for each in plan.findings] == [("breaks", 4)]
+    written(tmp_path, {"app.py": head.replace("'HS512'", "name") + "b = jwt.decode(a, 'k')\n"})
+    [found] = make_plan(tmp_path, "modernise").findings
+    assert (found.kind, found.line) == ("breaks", 4)
+
+
+def test_methods_of_other_classes(tmp_path: Path) -> None:
+    """A class that is no user keeps its method ``is_active()``."""
+    text = (
+        "from flask_login import current_user\n\n\nclass Plan:\n"
+        "    def is_active(self):\n        return False\n\n\n"
+        "def f(plan):\n    return plan.is_active() and current_user.is_active(){}\n"
+    )
+    page = "{{{{ plan.is_active() }}}}{{{{ current_user.is_active{} }}}}"
+    written(tmp_path, {"app.py": text.format(""), "a.html": page.format("()")})
+    changes = {each.file: each.after.decode() for each in make_plan(tmp_path, "modernise").changes}
+    expected = text.format("").replace("current_user.is_active()", "current_user.is_active")
+    assert changes == {"app.py": expected, "a.html": page.format("")}
+
+
 def test_selector_in_another_module(tmp_path: Path) -> None:
     """The module that calls init_app() imports the function."""
     extensions = (

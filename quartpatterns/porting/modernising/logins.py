@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import libcst as cst
 
@@ -17,6 +18,9 @@ __all__ = ["modernise_logins"]
 
 TEMPLATES = (".html", ".htm", ".jinja", ".jinja2", ".j2", ".txt", ".xml")
 CALL = re.compile(rb"(\{[{%][^{}]*?\.(?:is_active|is_anonymous|is_authenticated))\(\)")
+CALL_OF_CURRENT_USER = re.compile(
+    rb"(\{[{%][^{}]*?\bcurrent_user\.(?:is_active|is_anonymous|is_authenticated))\(\)"
+)
 FLAGS = ("is_active", "is_anonymous", "is_authenticated")
 
 
@@ -27,8 +31,11 @@ def modernise_logins(project: OldProject) -> dict[str, bytes]:
     """
     if "flask_login" not in project.packages:
         return {}
-    templates = dict(_templates(project.project.folder))
+    others = _methods_of_others(project)
+    pattern = CALL_OF_CURRENT_USER if others else CALL
+    templates = dict(_templates(project.project.folder, pattern))
     calls = [(old, call) for old in project.files for call in _calls(old)]
+    calls = [(old, call) for old, call in calls if not _may_be_other(old, call, others)]
     if not calls and not templates:
         return {}  # The project is written for Flask-Login 0.3 or newer.
     for old in project.files:
@@ -41,6 +48,24 @@ def modernise_logins(project: OldProject) -> dict[str, bytes]:
     return templates
 
 
+def _methods_of_others(project: OldProject) -> set[str]:
+    """Return the methods of these names in classes that are no users."""
+    return {
+        method.name.value
+        for old in project.files
+        for node in old.file.spans
+        if isinstance(node, cst.ClassDef) and not _is_user(node)
+        for method in _flags(node)
+    }
+
+
+def _may_be_other(old: OldFile, call: cst.Call, others: set[str]) -> bool:
+    """Return whether a call may be of such a method: it stays."""
+    function: Any = call.func
+    owner = old.full_name(function.value)
+    return function.attr.value in others and owner != "flask_login.current_user"
+
+
 def _calls(old: OldFile) -> Iterator[cst.Call]:
     for node in old.file.spans:
         if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args:
@@ -48,7 +73,7 @@ def _calls(old: OldFile) -> Iterator[cst.Call]:
                 yield node
 
 
-def _templates(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _templates(folder: Path, pattern: re.Pattern[bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield the templates that call one of the methods, with their new texts."""
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if is_source(Path(base, name)))
@@ -59,9 +84,9 @@ def _templates(folder: Path) -> Iterator[tuple[str, bytes]]:
                 old = path.read_bytes()
             except OSError:
                 continue  # Files without templates need not be readable.
-            new, count = CALL.subn(rb"\1", old)
+            new, count = pattern.subn(rb"\1", old)
             while count:  # several in one tag
-                new, count = CALL.subn(rb"\1", new)
+                new, count = pattern.subn(rb"\1", new)
             if new != old:
                 yield path.relative_to(folder).as_posix(), new
 

@@ -50,10 +50,12 @@ class _Script:
                 target = node.targets[0].target
                 if old.full_name(node.value.func) == MANAGER and isinstance(target, cst.Name):
                     self.managers[target.value] = node.value
+        self.commands = [*self._commands()]
+        self.decorators = {each: func for func in self.commands for each in func.decorators}
 
     def unknown(self) -> Iterator[cst.CSTNode]:
         """Yield what has no equal."""
-        commands = {function.name.value for function in self._commands()}
+        commands = {function.name.value for function in self.commands}
         for node in self.file.spans:
             if isinstance(node, cst.Import) and "flask_script" in self.file.source(node):
                 yield node
@@ -104,10 +106,8 @@ class _Script:
             return False
         name, user = parent.attr.value, self.file.parents[parent]
         if name == "command":
-            return any(
-                user in function.decorators and not function.params.params
-                for function in self._commands()
-            )
+            function = self.decorators.get(user) if isinstance(user, cst.Decorator) else None
+            return function is not None and not function.params.params
         if name == "add_command" and isinstance(user, cst.Call) and len(user.args) == 2:
             return self.old.full_name(user.args[1].value) == MIGRATE
         return name == "run" and isinstance(user, cst.Call) and not user.args
@@ -129,7 +129,7 @@ class _Script:
             name = dotted_name(value).rpartition(".")[2]
             prefix = "" if name.startswith(FACTORIES) else "lambda: "
             edits.insert(self.file.spans[call.args[0]][0], f"create_app={prefix}")
-        for function in self._commands():
+        for function in self.commands:
             for decorator in function.decorators:
                 if dotted_name(decorator.decorator).endswith(".command"):
                     end = self.file.spans[decorator.decorator][1]
